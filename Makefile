@@ -1,0 +1,66 @@
+# `make` lists what can be made here.
+
+BACKEND ?=
+ARGS ?=
+BIN := .venv/bin
+comma := ,
+# What decides is pure, and every branch of it is tested.
+PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon endpoints/namespace errors flow frame hoststate judge matrix \
+	normal observe path pcapng plan record schedule sightings steps verdict walk report/* topology/*,harness/$(module).py))
+USER_ID := $(shell id -u)
+
+# Building a lab needs root. Of the environment sudo keeps nothing but what the command line names.
+ifeq ($(USER_ID),0)
+AS_ROOT :=
+GIVE_BACK := true
+else
+AS_ROOT := sudo env PATH="$$PATH" CI="$$CI" COLUMNS="$$COLUMNS" TERM="$$TERM" PYTHONDONTWRITEBYTECODE=1
+# What root wrote goes back to the user, so that a run without sudo can write there again.
+GIVE_BACK := sudo chown -R "$(USER_ID):$$(id -g)" $$(ls -d reports .pytest_cache 2>/dev/null)
+endif
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup setup-dev lab test lint bench clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: ## install what is missing to run a lab
+	@scripts/setup
+
+setup-dev: ## install what is missing to work on the harness
+	@scripts/setup dev
+
+lab: setup ## build the lab, test it, write reports/ (BACKEND=netns|docker|ssh, ARGS="more for pytest")
+	@status=0; \
+	$(AS_ROOT) $(BIN)/pytest suites/ $(if $(BACKEND),--lab-backend $(BACKEND)) $(ARGS) || status=$$?; \
+	$(GIVE_BACK); \
+	echo "Again, as root: . .venv/bin/activate && pytest suites/"; \
+	exit $$status
+
+test: setup-dev ## the harness's own tests, and lint
+	@status=0; \
+	$(BIN)/coverage run -m pytest tests/ $(ARGS) || status=$$?; \
+	$(BIN)/coverage report | tail -n 1; \
+	$(BIN)/coverage report --include="$(PURE)" --fail-under=100 >/dev/null || \
+		{ echo "not every branch of the pure modules is tested:"; \
+		$(BIN)/coverage report --include="$(PURE)"; status=1; }; \
+	$(MAKE) --no-print-directory lint || status=1; \
+	exit $$status
+
+lint: setup-dev ## lint, types, import contracts, and the worker's Python 3.9; all of them always
+	@status=0; \
+	$(BIN)/ruff check . || status=1; \
+	$(BIN)/ruff format --check . || status=1; \
+	$(BIN)/mypy || status=1; \
+	$(BIN)/lint-imports --no-logo || status=1; \
+	$(BIN)/vermin --quiet --target=3.9- --violations --no-tips harness/__init__.py harness/worker || status=1; \
+	exit $$status
+
+bench: setup-dev ## measure runs, sweeps and memory (ARGS="--json --runs 9 --only sweeps")
+	@$(AS_ROOT) $(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## remove .venv, caches and coverage data; reports stay (`harness reports prune` removes those)
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
