@@ -1,0 +1,150 @@
+"""The verb about topology files: show one, make one, say what one may hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.runs import json_option
+
+if TYPE_CHECKING:
+    from harness.flow import Cell
+    from harness.topology import Topology
+
+
+@click.command(
+    epilog="""\b
+    Example: harness topology topologies/macvlan-two-host.yaml
+    Example: harness topology --generate vlans=20,hosts=5,endpoints=100 > large.yaml
+    """
+)
+@click.argument("file", type=click.Path(), required=False)
+@json_option
+@click.option("--schema", "as_schema", is_flag=True, help="Print the format's JSON Schema instead.")
+@click.option(
+    "--generate",
+    "wish",
+    metavar="vlans=N,hosts=N,endpoints=N",
+    help="Print a topology file of that size instead.",
+)
+def topology(file: str | None, as_json: bool, as_schema: bool, wish: str | None) -> None:  # noqa: FBT001 - click calls it by name
+    """Show what a topology file describes, and what is expected of every pair.
+
+    Nothing is built, and no privilege is needed.
+    """
+    if [file is not None, as_schema, wish is not None].count(True) != 1:
+        raise click.UsageError("give one of FILE, --schema and --generate")
+    if file is not None:
+        _show(file, as_json=as_json)
+    elif wish is not None:
+        from harness.topology.generate import generate
+
+        click.echo(generate(wish), nl=False)
+    else:
+        from harness.topology import schema
+
+        click.echo(schema.text(), nl=False)
+
+
+def _show(file: str, *, as_json: bool) -> None:
+    from harness.matrix import matrix
+    from harness.topology import read
+
+    found = read(file)
+    expected = matrix(found, found.stages)
+    if as_json:
+        made = _topology_json(found)
+        made["cells"] = [_cell_json(cell) for cell in expected.cells]
+        made["not_applicable"] = list(expected.not_applicable)
+        click.echo(json.dumps(made, indent=2))
+        return
+    from tabulate import tabulate
+
+    from harness.report.text import forecast
+
+    click.echo(f"{found.name}: {found.purpose}")
+    for heads, rows in _topology_tables(found):
+        click.echo("\n" + tabulate(rows, headers=heads, tablefmt="simple"))
+    click.echo("\nExpected:\n")
+    # click takes the colours away where nobody would see them.
+    click.echo(forecast(expected.cells, expected.not_applicable, colour=True))
+
+
+def _cell_json(cell: Cell) -> dict[str, str]:
+    """What is expected of a cell, by the keys of report.json."""
+    return {
+        "id": cell.id,
+        "stage": str(cell.stage),
+        "src": cell.src,
+        "dst": cell.dst,
+        "probe": str(cell.probe),
+        "expected": str(cell.expectation.outcome),
+        "why": cell.expectation.why,
+    }
+
+
+def _topology_json(found: Topology) -> dict[str, Any]:
+    gateway = found.gateway
+    return {
+        "name": found.name,
+        "purpose": found.purpose,
+        "trunk": found.trunk,
+        "mtu": found.mtu,
+        "hosts": [{"name": host.name, "management": str(host.management)} for host in found.hosts],
+        "vlans": [
+            {
+                "id": vlan.id,
+                "subnet": str(vlan.subnet),
+                "gateway": str(vlan.gateway) if vlan.gateway else None,
+                "network": vlan.network,
+            }
+            for vlan in found.vlans
+        ],
+        "endpoints": [
+            {
+                "name": end.name,
+                "host": end.host,
+                "vlan": end.vlan,
+                "address": str(end.address),
+                "mac": end.mac,
+            }
+            for end in found.endpoints
+        ],
+        "gateway": gateway.host if gateway else None,
+        "nodes": list(found.nodes),
+    }
+
+
+def _topology_tables(found: Topology) -> list[tuple[tuple[str, ...], Sequence[tuple[str, ...]]]]:
+    """Hosts, VLANs and endpoints, each as (heads, rows)."""
+    router = found.gateway.host if found.gateway else None
+    hosts = [
+        (host.name, str(host.management), _carried(found, host.name, router=router))
+        for host in found.hosts
+    ]
+    vlans = [
+        (str(vlan.id), str(vlan.subnet), str(vlan.gateway or "none"), vlan.network)
+        for vlan in found.vlans
+    ]
+    endpoints = [
+        (end.name, end.host, str(end.vlan), str(end.address), end.mac) for end in found.endpoints
+    ]
+    return [
+        (("host", f"management ({found.management})", f"trunk ({found.trunk})"), hosts),
+        (("VLAN", "subnet", "gateway", "network"), vlans),
+        (("endpoint", "host", "VLAN", "address", "MAC"), endpoints),
+    ]
+
+
+def _carried(found: Topology, host: str, *, router: str | None) -> str:
+    """The sub-interfaces of a host's trunk."""
+    if host == router and found.gateway:
+        vlans = tuple(vlan for vlan, _ in found.gateway.addresses)
+        return "gateway: " + ", ".join(found.subinterface(vlan) for vlan in vlans)
+    return ", ".join(found.subinterface(vlan) for vlan in found.vlans_of_host(host))
+
+
+VERBS = (topology,)

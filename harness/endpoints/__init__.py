@@ -1,0 +1,1 @@
+"""How an endpoint is made. A new kind of endpoint is one module here."""

@@ -1,0 +1,36 @@
+"""An endpoint as a bare network namespace with one macvlan interface in it."""
+
+from __future__ import annotations
+
+from harness.plan import Step
+from harness.topology import Endpoint, Topology
+
+
+class NamespaceEndpoints:
+    """What a container is for the network, and no more."""
+
+    name = "netns"
+
+    def steps(self, topology: Topology, endpoint: Endpoint) -> tuple[Step, ...]:
+        """A macvlan child of the host's sub-interface, its address, its default route."""
+        vlan = topology.vlan(endpoint.vlan)
+        steps: tuple[Step, ...] = (
+            {
+                "do": "macvlan",
+                "node": endpoint.name,
+                "name": endpoint.interface,
+                "mode": "bridge",
+                "parent_node": endpoint.host,
+                "parent": topology.subinterface(vlan.id),
+                "mac": endpoint.mac,
+            },
+            {
+                "do": "address",
+                "node": endpoint.name,
+                "link": endpoint.interface,
+                "cidr": f"{endpoint.address}/{vlan.subnet.prefixlen}",
+            },
+        )
+        if vlan.gateway is None:
+            return steps
+        return (*steps, {"do": "route", "node": endpoint.name, "via": str(vlan.gateway)})

@@ -1,0 +1,83 @@
+"""What tests get: verdicts, steps, outcomes, readings, hosts.
+
+A wrong network is a FAILED test. What could not be told, or a lab that could not be built, is an
+ERROR: it is raised here, where the fixture is made, not where the test asserts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.keys import SESSION
+
+if TYPE_CHECKING:
+    from harness.flow import Verdict
+    from harness.hoststate import HostState
+    from harness.steps import FourSteps
+
+
+@dataclass(frozen=True)
+class OnHost:
+    """A host in a stage: its testinfra object over the worker, and what it must be."""
+
+    name: str
+    host: Any
+    iptables: str
+    """The iptables that the lab's rules are made with: `iptables-nft` or `iptables-legacy`."""
+    expected: HostState
+
+
+@contextmanager
+def told() -> Generator[None, None, None]:
+    """The harness's own errors in their own words: a traceback says no more, and costs time."""
+    try:
+        yield
+    except HarnessError as error:
+        pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+
+
+@pytest.fixture(name="verdict")
+def _verdict(request: pytest.FixtureRequest) -> Verdict:
+    """The verdict of a cell. What could not be told is an error, never one to assert on."""
+    with told():
+        return request.config.stash[SESSION].verdict(request.param)
+
+
+@pytest.fixture(name="steps")
+def _steps(request: pytest.FixtureRequest) -> FourSteps:
+    """The four steps of a routed cell, as measured."""
+    with told():
+        return request.config.stash[SESSION].steps(request.param)
+
+
+@pytest.fixture(name="outcomes")
+def _outcomes(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """A cell's outcomes, in `isolated` and in `undone`."""
+    with told():
+        return request.config.stash[SESSION].outcomes(request.param)
+
+
+@pytest.fixture(name="readings")
+def _readings(request: pytest.FixtureRequest) -> tuple[object, ...]:
+    """A kind of reading of a node, in `isolated` and in `undone`."""
+    with told():
+        return request.config.stash[SESSION].readings(request.param)
+
+
+@pytest.fixture(name="on_host")
+def _on_host(request: pytest.FixtureRequest) -> OnHost:
+    """A host in a stage of the lab."""
+    from harness.hoststate import expected
+    from harness.testinfra_backend import host
+
+    session, ask = request.config.stash[SESSION], request.param
+    state = expected(session.topology, ask.node, ask.stage)
+    with told():
+        lab = session.lab(ask.stage)
+    return OnHost(ask.node, host(lab, ask.node), lab.facts["firewall_backend"], state)

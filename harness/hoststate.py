@@ -1,0 +1,60 @@
+"""What each host must look like in a stage, from the topology alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness import plan
+from harness.flow import Stage
+from harness.topology import Topology
+
+
+@dataclass(frozen=True)
+class HostState:
+    """The state of one host that the cells rest on."""
+
+    forwarding: bool
+    """net.ipv4.ip_forward."""
+    addresses: tuple[tuple[str, tuple[str, ...]], ...]
+    """(interface, its IPv4 addresses with prefix length) for every interface that must be up."""
+    absent: tuple[str, ...]
+    """Sub-interfaces that must not exist."""
+    rules: tuple[tuple[str, str, tuple[str, ...]], ...]
+    """(table, chain, its policy and the rules that must stand in it, in order), each line as
+    `iptables -S` prints it."""
+
+
+def expected(topology: Topology, host: str, stage: Stage) -> HostState:
+    """The state of a host in a stage."""
+    management = str(topology.host(host).management)
+    addresses: dict[str, tuple[str, ...]] = {topology.management: (management,)}
+    addresses[topology.trunk] = ()
+    for vlan_id in topology.vlans_of_host(host):
+        addresses[topology.subinterface(vlan_id)] = ()
+    gateway = topology.gateway
+    routed = gateway is not None and gateway.host == host and stage is Stage.ROUTED
+    if gateway and routed:
+        for vlan_id, address in gateway.addresses:
+            prefix = topology.vlan(vlan_id).subnet.prefixlen
+            addresses[topology.subinterface(vlan_id)] = (f"{address}/{prefix}",)
+    names = {topology.subinterface(vlan.id) for vlan in topology.vlans}
+    return HostState(
+        forwarding=routed,
+        addresses=tuple(addresses.items()),
+        absent=tuple(sorted(names - set(addresses))),
+        rules=_rules(topology, routed=routed),
+    )
+
+
+def _rules(topology: Topology, *, routed: bool) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    steps = plan.gateway(topology) if routed else ()
+    made = {step["table"]: step for step in steps if step["do"] == "iptables"}
+    bare: plan.Step = {"lines": (), "policies": {}}
+    return tuple(
+        (table, chain, _chain(made.get(table, bare), chain))
+        for table, chain in (("nat", "POSTROUTING"), ("filter", "FORWARD"))
+    )
+
+
+def _chain(step: plan.Step, chain: str) -> tuple[str, ...]:
+    return (f"-P {chain} {step['policies'].get(chain, 'ACCEPT')}", *step["lines"])

@@ -1,0 +1,25 @@
+"""Where the plugin, its fixtures and what they import late keep what they share in a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from harness.session import Finished, Session
+
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
+"""The run that a pytest session makes, once something is asked of a lab."""
+FINISHED: pytest.StashKey[Finished] = pytest.StashKey()
+FAILURES = pytest.StashKey[tuple[set[str], set[str]]]()
+"""Tests that failed without a cell, and tests that could not be carried out."""
+UNUSABLE = pytest.StashKey[str]()
+"""Why what was given cannot be used: told once, when everything is collected."""
+UNWRITTEN = pytest.StashKey[str]()
+"""Why there is no run folder though a lab was tested."""
+KEPT = pytest.StashKey[list[str]]()
+"""Names of the labs that tests had for themselves and that are still up."""
+
+ASKING = ("verdict", "steps", "outcomes", "readings", "on_host")
+"""The fixtures whose parameters are asks."""

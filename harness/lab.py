@@ -1,0 +1,240 @@
+"""A lab: built on a machine, taken through its stages, swept, read."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from itertools import product
+from typing import Any
+
+from harness import plan
+from harness.endpoints.namespace import NamespaceEndpoints
+from harness.errors import BuildError, InputError, MachineError
+from harness.flow import Cell, Stage
+from harness.frame import Frame
+from harness.machines.worker import Machine, Worker
+from harness.matrix import matrix
+from harness.record import Neighbour, Record, Sent, TapCount, Wave
+from harness.report.model import Evidence
+from harness.schedule import schedule, taps
+from harness.topology import Topology, parse
+from harness.worker import calls
+
+EVERYWHERE = ("links", "addresses", "routes", "sysctls", "firewall")
+"""What is read of every node before a sweep; neighbours are read at the end of each wave."""
+COUNTING = ("links", "firewall", "conntrack")
+"""What is read of every host after a sweep too, because a sweep makes it count."""
+
+ORDER = tuple(Stage)
+
+
+class Lab:
+    """One lab. `stage` is where it is; it only ever goes forward."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        machine: Machine,
+        topology_text: str = "",
+        endpoints: plan.EndpointKind | None = None,
+    ) -> None:
+        self.topology, self.topology_text = topology, topology_text
+        self._endpoints = endpoints or NamespaceEndpoints()
+        self.stage: Stage | None = None
+        self.facts: dict[str, Any] = {}
+        self.answers: dict[str, Any] = {}
+        """What commands said that ask about the machine under the lab."""
+        self._worker = machine.start()
+        self._may_change = True
+
+    @classmethod
+    def attached(cls, machine: Machine) -> Lab:
+        """A lab that is up, as it is: nothing of it will be changed or repaired."""
+        worker = machine.start()
+        noted = worker.call(calls.noted)
+        if noted is None:
+            worker.close()
+            raise MachineError("these namespaces hold no finished lab; `harness down` and `up`")
+        text = noted["topology_text"]
+        lab = cls(parse(text, noted["topology"]), _Started(worker), text)
+        lab.facts = worker.call(calls.facts)
+        lab.stage = Stage(noted["stage"])
+        lab._may_change = False
+        return lab
+
+    def build(self) -> None:
+        """Make everything but the gateway; BuildError names the step that failed."""
+        self._worker.call(calls.prepare)
+        self._apply(plan.build(self.topology, self._endpoints))
+        self.facts = self._worker.call(calls.facts)
+        self.stage = Stage.ISOLATED
+
+    def write_note(self) -> None:
+        """Write down in the lab what it is, for those who attach to it."""
+        description = {
+            "topology": self.topology.name,
+            "topology_text": self.topology_text,
+            "stage": str(self.stage),
+        }
+        self._worker.call(calls.note, description)
+
+    def enter(self, stage: Stage) -> None:
+        """Go on to a stage, through those between."""
+        if stage is self.stage:
+            return
+        backwards = self.stage and ORDER.index(self.stage) > ORDER.index(stage)
+        if self.stage is None or not self._may_change or backwards:
+            raise InputError(f"the lab is in the stage {self.stage} and cannot go to {stage}")
+        gateway = plan.gateway(self.topology)
+        for following in ORDER[ORDER.index(self.stage) + 1 : ORDER.index(stage) + 1]:
+            self._apply(gateway if following is Stage.ROUTED else plan.undo(gateway))
+            self.stage = following
+
+    def sweep(self, chosen: Iterable[Cell]) -> Swept:
+        """Start a sweep of cells of the current stage, with readings of every node around it."""
+        stage = self.stage or Stage.ISOLATED
+        chosen = list(chosen)
+        sweep = schedule(self.topology, chosen, matrix(self.topology, (stage,)).cells)
+        links = plan.subinterfaces(self.topology, routed=stage is Stage.ROUTED)
+        sweep["taps"] = taps(self.topology, links)
+        hosts = [host.name for host in self.topology.hosts]
+        first = _wanted(self.topology.nodes, EVERYWHERE) + _wanted(hosts, ("conntrack",))
+        last = [*_wanted(hosts, COUNTING), ("switch", "fdb"), *self._routes(chosen)]
+        before = self._worker.begin(calls.evidence, first)
+        swept = self._worker.begin(calls.sweep, sweep)
+        after = self._worker.begin(calls.evidence, last)
+        return Swept(self.topology, stage, sweep, (before, swept, after))
+
+    def run(self, node: str, argv: list[str]) -> dict[str, Any]:
+        """Run a command on a node; `{"code", "out", "err"}`."""
+        answer: dict[str, Any] = self._worker.call(calls.run, node, argv)
+        return answer
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function of `harness.worker.calls` where the lab is."""
+        return self._worker.call(function, *arguments)
+
+    def close(self) -> None:
+        """End the worker; a lab of its own goes with it, one that is held stays up."""
+        with contextlib.suppress(MachineError):  # it may be lost already
+            self._worker.call(calls.end)
+        self._worker.close()
+
+    def _apply(self, steps: tuple[plan.Step, ...]) -> None:
+        done = self._worker.call(calls.apply, list(steps))
+        if "reason" in done:
+            raise BuildError(plan.command(steps[done["done"]]), done["reason"])
+
+    def _routes(self, chosen: list[Cell]) -> list[tuple[str, str]]:
+        """The route questions of the cells at hand: of each source, and of the router."""
+        asked = []
+        for cell in chosen:
+            if cell.probe.kind != "icmp" or cell.dst not in self.topology.endpoint_vlans:
+                continue
+            address = self.topology.endpoint(cell.dst).address
+            asked += [(node, f"route-get {address}") for node in (cell.src, *cell.expectation.via)]
+        return sorted(set(asked))
+
+
+class _Started:
+    """A worker that runs already, as a machine."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def start(self) -> Worker:
+        """See Machine."""
+        return self._worker
+
+
+class Swept:
+    """A sweep under way: `record` waits for the frames, `evidence` for the readings."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        stage: Stage,
+        sweep: dict[str, Any],
+        results: tuple[Callable[[], Any], Callable[[], Any], Callable[[], Any]],
+    ) -> None:
+        self._topology, self._stage, self._sweep = topology, stage, sweep
+        self._before, self._swept, self._after = results
+
+    def record(self) -> Record:
+        """What the worker brought home; MachineError if the sweep could not start."""
+        answer = self._swept()
+        if "failed" in answer:
+            raise MachineError(answer["failed"])
+        tokens = {
+            probe["id"]: probe["token"].hex()
+            for wave in self._sweep["waves"]
+            for probe in wave["probes"]
+        }
+        return Record(
+            stage=self._stage,
+            waves=tuple(_wave(wave, tokens) for wave in answer["waves"]),
+            taps=tuple(TapCount(**tap) for tap in answer["taps"]),
+            frames=_frames(answer["frames"], self._sweep["taps"]),
+        )
+
+    def evidence(self, record: Record) -> tuple[Evidence, ...]:
+        """The readings, and the neighbours as they were at the end of each wave."""
+        found = [self._reading(reading, "before") for reading in self._before()]
+        found += [self._reading(reading, "after") for reading in self._after()]
+        for wave in record.waves:
+            for node in self._topology.nodes:
+                found.append(self._neighbours(wave, node))
+        return tuple(found)
+
+    def _reading(self, reading: dict[str, Any], when: str) -> Evidence:
+        name = f"{self._stage}/{reading['node']}/{reading['kind'].replace(' ', '/')}/{when}"
+        return Evidence(
+            name=name,
+            node=reading["node"],
+            stage=str(self._stage),
+            kind=reading["kind"].partition(" ")[0],
+            command=reading["command"],
+            parsed=reading["parsed"],
+            raw=reading["raw"],
+        )
+
+    def _neighbours(self, wave: Wave, node: str) -> Evidence:
+        entries = [entry for entry in wave.neighbours if entry.node == node]
+        raw = "".join(f"{entry.address} lladdr {entry.mac} {entry.state}\n" for entry in entries)
+        return Evidence(
+            name=f"{self._stage}/{node}/neighbours/{wave.name}",
+            node=node,
+            stage=str(self._stage),
+            kind="neighbours",
+            command="ip neighbour show",
+            parsed=[
+                {"address": entry.address, "mac": entry.mac, "state": entry.state}
+                for entry in entries
+            ],
+            raw=raw,
+        )
+
+
+def _wanted(nodes: Iterable[str], kinds: Iterable[str]) -> list[tuple[str, str]]:
+    return list(product(nodes, kinds))
+
+
+def _wave(data: dict[str, Any], tokens: dict[str, str]) -> Wave:
+    sent = tuple(
+        Sent(probe_id, tokens[probe_id], t_ns, errno) for probe_id, t_ns, errno in data["sent"]
+    )
+    neighbours = tuple(
+        Neighbour(entry["node"], entry["address"], entry["mac"], entry["state"])
+        for entry in data["neighbours"]
+    )
+    return Wave(data["name"], data["opened_ns"], data["closed_ns"], sent, neighbours)
+
+
+def _frames(
+    sightings: list[tuple[int, int, int, bytes]], where: list[tuple[str, str]]
+) -> tuple[Frame, ...]:
+    frames = [
+        Frame(*where[number], direction="out" if outgoing else "in", t_ns=t_ns, raw=raw)
+        for number, t_ns, outgoing, raw in sightings
+    ]
+    return tuple(sorted(frames, key=lambda frame: frame.t_ns))

@@ -1,0 +1,137 @@
+"""Where a lab comes from: made for one run, made to stay up, or up already."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness import topology
+from harness.errors import LabExists, MachineError
+from harness.flow import Stage
+from harness.lab import Lab
+from harness.machines import registry
+from harness.machines.local import HeldMachine, PrivateMachine
+
+
+@dataclass(frozen=True)
+class Source:
+    """A lab to be had. `stage` is where an attached one is; None for one yet to be built."""
+
+    topology: topology.Topology
+    topology_text: str
+    stage: Stage | None
+    open: Callable[[], Lab]
+    kept: Callable[[], str] = lambda: ""
+    """The name under which the lab is still up after its run; empty if it is gone."""
+
+
+def private(path: str) -> Source:
+    """A lab for one run, gone with it. TopologyError if the file has mistakes."""
+    text = topology.text(path)
+    read = topology.parse(text, path)
+
+    def build() -> Lab:
+        lab = Lab(read, PrivateMachine())
+        try:
+            lab.build()
+        except BaseException:
+            lab.close()
+            raise
+        return lab
+
+    return Source(read, text, None, build)
+
+
+def kept(path: str) -> Source:
+    """A lab made for one run that stays up afterwards, in its last stage, until `harness down`."""
+    text = topology.text(path)
+    read = topology.parse(text, path)
+    up: list[KeptLab] = []
+
+    def build() -> Lab:
+        with ExitStack() as undo:
+            pending = undo.enter_context(_start(read.name))
+            lab = KeptLab(read, pending, text, path)
+            undo.callback(lab.give_up)
+            lab.build()
+            undo.pop_all()
+        up.append(lab)
+        return lab
+
+    return Source(read, text, None, build, lambda: up[0].name if up else "")
+
+
+class KeptLab(Lab):
+    """A lab that outlives its run. `name` is empty while it would end with this process."""
+
+    def __init__(
+        self, read: topology.Topology, pending: registry.PendingLab, text: str, path: str
+    ) -> None:
+        self.name = ""
+        self._pending, self._path = pending, path
+        super().__init__(read, HeldMachine(pending.init_pid), text)
+
+    def close(self) -> None:
+        """Leave the lab up; it ends with its worker if that was lost."""
+        if self.stage is None:
+            self.give_up()
+            return
+        try:
+            self.write_note()
+            self._pending.commit(_description(self, self._path, self.stage, "netns"))
+            self.name = self._pending.name
+            super().close()
+        except MachineError:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """End the lab."""
+        super().close()
+        self._pending.abort()
+
+
+def _start(name: str) -> registry.PendingLab:
+    """The namespaces of a new lab, under another name if that one is taken."""
+    try:
+        return registry.start(name)
+    except LabExists:
+        return registry.start(f"{name[:22]}-{secrets.token_hex(4)}")
+
+
+def attached(name: str) -> Source:
+    """The lab that is up under a name. LabNotFound if there is none."""
+    lab = Lab.attached(HeldMachine(registry.find(name).init_pid))
+    return Source(lab.topology, lab.topology_text, lab.stage, lambda: lab)
+
+
+def bring_up(path: str, name: str | None, stage: Stage, backend: str) -> registry.LabRecord:
+    """Build a lab that stays up until `registry.stop`; nothing is left of it if that fails."""
+    text = topology.text(path)
+    read = topology.parse(text, path)
+    with registry.start(name or read.name) as pending:
+        lab = Lab(read, HeldMachine(pending.init_pid), text)
+        try:
+            lab.build()
+            lab.enter(stage)
+            lab.write_note()
+            pending.commit(_description(lab, path, stage, backend))
+        finally:
+            lab.close()
+    return registry.find(name or read.name)
+
+
+def _description(lab: Lab, path: str, stage: Stage, backend: str) -> registry.Description:
+    return registry.Description(
+        topology=lab.topology.name,
+        topology_file=str(Path(path).resolve()),
+        backend=backend,
+        stage=str(stage),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        nodes=lab.topology.nodes,
+        vlan_datapath=lab.facts["vlan_datapath"],
+        firewall_backend=lab.facts["firewall_backend"],
+    )

@@ -1,0 +1,49 @@
+"""How a process gets into the namespaces of a lab that is up.
+
+Commands are argv lists of util-linux's nsenter(1) and setpriv(1). Entering a PID namespace takes a
+fork: the process that forks stays outside and passes on signals and the exit code, and the one
+inside dies with it (parent-death signal) as well as with the lab.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+NAMESPACES = "/run/netns"
+"""Where a lab's own mount namespace has its nodes' network namespaces, by name."""
+TIE = ("setpriv", "--pdeathsig", "KILL")
+
+RUNNER = Path(__file__).with_name("runner.py")
+
+
+def command(init_pid: int, node: str, argv: Sequence[str], cwd: str) -> list[str]:
+    """The command that runs `argv` in a node of a lab, with this environment and directory.
+
+    `init_pid` is the lab's first process. The exit code is the command's own: 127 if there is no
+    such command, 126 if it cannot be run, a signal if one ended it.
+    """
+    outside = [*_nsenter(init_pid, "pid"), "--no-fork", "--"]
+    runner = [sys.executable, "-I", "-S", str(RUNNER)]
+    inside = ["nsenter", f"--mount=/proc/{init_pid}/ns/mnt", "--"]
+    there = ["nsenter", f"--net={NAMESPACES}/{node}", f"--wd={cwd}", "--"]
+    return [*outside, *runner, *TIE, *inside, *there, *argv]
+
+
+def worker_command(init_pid: int, python: str) -> list[str]:
+    """The command that starts `python` in a lab's own network, mount and PID namespaces.
+
+    Whatever ends the process that runs this (in the thread that started it) ends the python too,
+    also in the middle of a call.
+    """
+    return [*TIE, *_nsenter(init_pid, "mount", "pid", "net"), "--", *TIE, python]
+
+
+def _nsenter(init_pid: int, *kinds: str) -> list[str]:
+    files = {"user": "user", "mount": "mnt", "pid": "pid", "net": "net"}
+    wanted = kinds if os.geteuid() == 0 else ("user", *kinds)
+    options = [f"--{kind}=/proc/{init_pid}/ns/{files[kind]}" for kind in wanted]
+    keep = ["--preserve-credentials"] if "user" in wanted else []
+    return ["nsenter", *options, *keep]

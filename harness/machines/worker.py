@@ -1,0 +1,84 @@
+"""The call channel to a worker, over mitogen, and the errors that it can end with.
+
+mitogen needs nothing on the far side but python3, and carries plain data only: lists, dicts,
+strings, numbers and bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import mitogen.core
+import mitogen.master
+import mitogen.parent
+
+from harness.errors import MachineError, WorkerLost
+
+
+class Machine(Protocol):
+    """A kernel that a worker can run on."""
+
+    def start(self) -> Worker:
+        """Start a worker; MachineError if the machine cannot have one."""
+
+
+class Worker(Protocol):
+    """A started worker: calls functions of `harness.worker.calls` where it runs."""
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call and wait for the result; WorkerLost if the worker ends before."""
+
+    def begin(self, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+        """Start a call; calling what is returned waits for its result."""
+
+    def close(self) -> None:
+        """End the worker, and with it what only it holds."""
+
+
+class MitogenWorker:
+    """A worker behind a mitogen context that `connect` makes."""
+
+    def __init__(self, connect: Callable[[mitogen.master.Router], Any]) -> None:
+        logging.getLogger("mitogen").setLevel(logging.CRITICAL)
+        self._broker = mitogen.master.Broker()
+        router = mitogen.master.Router(self._broker)
+        self._lock = threading.Lock()
+        self._closed = False
+        try:
+            self._context = connect(router)
+        except mitogen.core.StreamError as error:
+            self.close()
+            raise MachineError(f"the worker did not start: {error}") from error
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """See Worker."""
+        return self.begin(function, *arguments)()
+
+    def begin(self, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+        """See Worker."""
+        try:
+            receiver = self._context.call_async(function, *arguments)
+        except mitogen.core.Error as error:
+            raise WorkerLost(f"the worker is gone: {error}") from error
+
+        def result() -> Any:
+            try:
+                return receiver.get().unpickle()
+            except mitogen.core.ChannelError as error:
+                raise WorkerLost("the worker ended before it answered; run again") from error
+            except mitogen.core.CallError as error:
+                problem = str(error).partition("\n")[0]  # the worker's traceback follows
+                raise WorkerLost(f"the worker failed: {problem}") from error
+
+        return result
+
+    def close(self) -> None:
+        """See Worker. Closing twice is closing once."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._broker.shutdown()
+                self._broker.join()

@@ -1,0 +1,263 @@
+"""What happened to each probe of a record: the outcome, from captures, errnos and neighbours."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+
+from harness import walk
+from harness.flow import Cell, Observation, Outcome, Point
+from harness.path import Trace, trace
+from harness.record import BEACON, Record, Sent, Wave
+from harness.sightings import Leg, Sighting, Sightings
+from harness.topology import Topology
+
+NO_ROUTE_ERRNOS = (errno.ENETUNREACH, errno.EHOSTUNREACH)
+"""What Linux answers a send with when no route leads there, or only one of type unreachable."""
+
+ERROR_BURST = 5
+"""How often Linux tells one source at once that it has no route; then once a second (ip_error() of
+net/ipv4/route.c: error_burst, error_cost). No namespace has these sysctls, so a lab cannot lift it.
+"""
+
+UNREACHABLE, PORT_UNREACHABLE, FRAGMENTATION_NEEDED = 3, 3, 4
+"""ICMP type 3 and two of its codes (RFC 792)."""
+ICMP_OUTCOMES = {
+    0: Outcome.NO_ROUTE,
+    1: Outcome.NO_NEIGHBOUR,
+    FRAGMENTATION_NEEDED: Outcome.TOO_BIG,
+}
+"""Codes of ICMP type 3 by what they say of the way; all others are a rejection."""
+
+UNRESOLVED = ("INCOMPLETE", "FAILED")
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A probe of a record with everything that is known of it."""
+
+    cell: Cell
+    sent: Sent
+    wave: str
+    observation: Observation
+    is_cell: bool
+    """Whether it is a cell of the report; else it was sent to vouch for cells, no more."""
+
+
+def observe(
+    topology: Topology, record: Record, sightings: Sightings, cells: dict[str, Cell]
+) -> tuple[Observed, ...]:
+    """Observe every probe of a record; `cells` has the cell of each probe's id."""
+    found = []
+    for wave in record.waves:
+        told = _told(topology, wave, sightings, cells)
+        for sent in wave.sent:
+            cell = cells[sent.cell]
+            looker = _Looker(topology, cell, sent, wave, sightings, told.get(cell.src, []))
+            is_beacon = sent.id.startswith(BEACON)
+            seen = looker.beacon() if is_beacon else looker.observation()
+            is_cell = sent.id == cell.id
+            found.append(Observed(cell, sent, wave.name, seen, is_cell))
+    return tuple(found)
+
+
+NoRoute = tuple[str, int | None]
+"""What an ICMP error "no route" was about: a kind of probe, and the VLAN of its destination."""
+
+
+def _told(
+    topology: Topology, wave: Wave, sightings: Sightings, cells: dict[str, Cell]
+) -> dict[str, list[NoRoute]]:
+    """What each source's gateway told it in a wave that it has no route to."""
+    told: dict[str, list[NoRoute]] = {}
+    for sent in wave.sent:
+        cell = cells[sent.cell]
+        if not cell.expectation.via or sent.id.startswith(BEACON):
+            continue
+        gateway = str(topology.vlan(topology.endpoint_vlans[cell.src]).gateway)
+        about = (cell.probe.kind, topology.endpoint_vlans.get(cell.dst))
+        told.setdefault(cell.src, []).extend(
+            about
+            for seen in sightings.by_token.get(sent.token, [])
+            if seen.leg is Leg.ERROR
+            and (seen.point.node, seen.point.direction) == (cell.src, "in")
+            and (seen.packet.icmp_type, seen.packet.icmp_code) == (UNREACHABLE, 0)
+            and seen.packet.src_ip == gateway
+            and seen.t_ns <= wave.closed_ns
+        )
+    return told
+
+
+class _Looker:
+    """Looks at one probe."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a probe, and all that is known of it
+        self,
+        topology: Topology,
+        cell: Cell,
+        sent: Sent,
+        wave: Wave,
+        sightings: Sightings,
+        told: list[NoRoute],
+    ) -> None:
+        self._told = told
+        self._topology, self._cell, self._sent = topology, cell, sent
+        self._wave, self._sightings = wave, sightings
+        everything = sightings.by_token.get(sent.token, [])
+        self._mine = [seen for seen in everything if seen.t_ns <= wave.closed_ns]
+        self._late = len(everything) - len(self._mine)
+        path = walk.path(topology, cell)
+        self._source, self._target = path[0].point, path[-1].point
+
+    def observation(self) -> Observation:
+        """What happened, all together."""
+        found = trace(self._topology, self._cell, self._mine)
+        arrival = next((hop for hop in found.hops if hop.point == self._target), None)
+        outcome, detail = self._outcome(found, arrived=arrival is not None)
+        left = self._left(found) or (outcome is Outcome.NO_NEIGHBOUR and self._asked())
+        return Observation(
+            outcome=outcome,
+            detail=detail,
+            left=left,
+            arrived=arrival is not None,
+            path=found.hops,
+            strays=found.strays,
+            missing=found.missing,
+            lost_at=None if arrival else found.lost_at,
+            seen_source=arrival.src_ip if arrival and self._cell.probe.kind != "arp" else None,
+            seen_ttl=arrival.ttl if arrival else None,
+            rtt_ms=self._rtt(found),
+        )
+
+    def beacon(self) -> Observation:
+        """Of a beacon it matters only whether it arrived."""
+        arrived = any(seen.leg is Leg.REQUEST and seen.point == self._target for seen in self._mine)
+        outcome = Outcome.REACHED if arrived else Outcome.SILENT
+        detail = "put on the wire at the switch port"
+        return Observation(outcome, detail, left=True, arrived=arrived)
+
+    def _left(self, found: Trace) -> bool:
+        return bool(found.hops) and found.hops[0].point == self._source
+
+    def _outcome(self, found: Trace, *, arrived: bool) -> tuple[Outcome, str]:
+        if self._sent.errno is not None:
+            return _refused_locally(self._sent.errno)
+        reply = self._at_source(Leg.REPLY)
+        if arrived and reply:
+            return Outcome.REACHED, "the token arrived and its reply came back"
+        if self._late:
+            return Outcome.INCONCLUSIVE, f"{self._late} sightings came after the wave's end"
+        if reply:
+            detail = f"a reply came back from {reply.packet.src_mac}, but no tap saw it arrive"
+            return Outcome.INCONCLUSIVE, detail
+        return self._denied(arrived=arrived) or self._silent(found, arrived=arrived)
+
+    def _denied(self, *, arrived: bool) -> tuple[Outcome, str] | None:
+        """What said no, if anything did."""
+        if self._at_source(Leg.RESET):
+            if arrived:
+                return Outcome.REFUSED, "the destination answered with a TCP RST"
+            return Outcome.REJECTED, "a TCP RST came back though the probe never arrived"
+        error = self._at_source(Leg.ERROR)
+        return self._icmp(error, arrived=arrived) if error else None
+
+    def _silent(self, found: Trace, *, arrived: bool) -> tuple[Outcome, str]:
+        if not self._left(found):
+            return self._never_left()
+        if arrived:
+            return Outcome.SILENT, "the token arrived, but no reply came back"
+        return self._unsaid(found) or (Outcome.SILENT, "it left, and nothing came back")
+
+    def _unsaid(self, found: Trace) -> tuple[Outcome, str] | None:
+        """No route, if its router has said so of its kind as often as it says so at once."""
+        last = found.hops[-1].point
+        taken = last.node in self._cell.expectation.via and last.direction == "in"
+        behind_trunk = last.interface != self._topology.trunk
+        expected = self._cell.expectation.outcome is Outcome.NO_ROUTE
+        if not (taken and behind_trunk):
+            return None
+        if len(self._told) < ERROR_BURST:
+            silent = f"{last.node} took it and said nothing; Linux says no route once a second"
+            return (Outcome.INCONCLUSIVE, silent) if expected else None
+        said = f"{last.node} took it, and had told {self._cell.src} {len(self._told)} times"
+        about = (self._cell.probe.kind, self._topology.endpoint_vlans.get(self._cell.dst))
+        if about in self._told:
+            return Outcome.NO_ROUTE, f"{said} that no route leads there, as often as Linux does"
+        silence = Outcome.INCONCLUSIVE if expected else Outcome.SILENT
+        return silence, f"{said} of other probes that it has no route for them"
+
+    def _icmp(self, error: Sighting, *, arrived: bool) -> tuple[Outcome, str]:
+        packet = error.packet
+        detail = f"ICMP type {packet.icmp_type} code {packet.icmp_code} from {packet.src_ip}"
+        target = error.packet.quoted.dst_ip if error.packet.quoted else None
+        if packet.icmp_type != UNREACHABLE or packet.icmp_code is None:
+            return Outcome.REJECTED, detail
+        if packet.icmp_code == PORT_UNREACHABLE and packet.src_ip == target and arrived:
+            return Outcome.REFUSED, detail
+        return ICMP_OUTCOMES.get(packet.icmp_code, Outcome.REJECTED), detail
+
+    def _never_left(self) -> tuple[Outcome, str]:
+        """Either its next hop answers no ARP, or nobody knows."""
+        next_hop = self._next_hop()
+        if next_hop is None or not self._asked():
+            return Outcome.INCONCLUSIVE, "the probe was not seen leaving its source"
+        node = self._cell.src
+        entries = [
+            entry
+            for entry in self._wave.neighbours
+            if entry.node == node and entry.address == next_hop
+        ]
+        state = entries[0].state if entries else "absent"
+        answers = self._sightings.answered.get((node, next_hop), [])
+        answered = any(self._sent.t_ns <= t_ns <= self._wave.closed_ns for t_ns in answers)
+        if state in UNRESOLVED and not answered:
+            return Outcome.NO_NEIGHBOUR, f"no answer to ARP for {next_hop}, entry {state}"
+        return Outcome.INCONCLUSIVE, f"not seen leaving, though {next_hop} is {state}"
+
+    def _asked(self) -> bool:
+        """Whether the source's kernel asked for the next hop in this wave."""
+        asked = self._sightings.asked.get((self._cell.src, self._next_hop() or ""), [])
+        return any(self._wave.opened_ns <= t_ns <= self._wave.closed_ns for t_ns in asked)
+
+    def _next_hop(self) -> str | None:
+        if self._cell.probe.is_layer2:
+            return None
+        endpoints = {end.name: end for end in self._topology.endpoints}
+        src, dst = endpoints.get(self._cell.src), endpoints.get(self._cell.dst)
+        if src and dst:
+            next_hop = self._topology.next_hop(src, dst)
+            return str(next_hop) if next_hop else None
+        return address_of(self._topology, self._cell.dst, self._cell.src)
+
+    def _at_source(self, leg: Leg) -> Sighting | None:
+        """The first frame of a kind that came in at the source."""
+        point = Point(self._source.node, self._source.interface, "in")
+        return next((seen for seen in self._mine if seen.leg is leg and seen.point == point), None)
+
+    def _rtt(self, found: Trace) -> float | None:
+        reply = self._at_source(Leg.REPLY)
+        if reply is None or not self._left(found):
+            return None
+        return round((reply.t_ns - found.hops[0].t_ns) / 1e6, 3)
+
+
+def address_of(topology: Topology, node: str, other: str) -> str | None:
+    """The address that `other` reaches a node by: an endpoint's, or the gateway's in its VLAN."""
+    if node in topology.endpoint_vlans:
+        return str(topology.endpoint(node).address)
+    vlan = topology.endpoint_vlans.get(other)
+    gateway = topology.gateway
+    if gateway is None or vlan is None or gateway.host != node:
+        return None
+    address = gateway.address_in(vlan)
+    return str(address) if address else None
+
+
+def _refused_locally(number: int) -> tuple[Outcome, str]:
+    detail = f"the source's kernel refused: {errno.errorcode.get(number)} ({os.strerror(number)})"
+    if number in NO_ROUTE_ERRNOS:
+        return Outcome.NO_ROUTE, detail
+    if number == errno.EMSGSIZE:
+        return Outcome.TOO_BIG, detail
+    return Outcome.NOT_SENT, detail

@@ -1,0 +1,86 @@
+"""Sightings of one probe -> its path, where it was lost, where it should not have been."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness import walk
+from harness.flow import Cell, Hop, Point
+from harness.matrix import TTL
+from harness.sightings import Leg, Sighting
+from harness.topology import Topology
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A probe's way through the lab, in the order of the topology."""
+
+    hops: tuple[Hop, ...]
+    strays: tuple[Hop, ...]
+    missing: tuple[Point, ...]
+    """Modelled points without a sighting."""
+
+    @property
+    def lost_at(self) -> Point | None:
+        """The first modelled point where the probe was not seen; None if seen at all."""
+        return self.missing[0] if self.missing else None
+
+
+def trace(topology: Topology, cell: Cell, sightings: list[Sighting]) -> Trace:
+    """Order a probe's own frames (not its replies) along the modelled path.
+
+    Parent and child interfaces carry the same time stamp, so order is the topology's, not time's.
+    A frame in a VLAN where it must not be is a stray, also on the way that a leak would take.
+    """
+    requests = [seen for seen in sightings if seen.leg is Leg.REQUEST]
+    path = walk.path(topology, cell)
+    on_path: dict[Point, Sighting] = {}
+    modelled = {way.point: way.vlan for way in path}
+    strays = []
+    for seen in requests:
+        outer = seen.packet.vlans[0] if seen.packet.vlans else None
+        vlan = walk.domain(topology, seen.point.node, seen.point.interface, outer)
+        expected = modelled.get(seen.point) == vlan and vlan is not None
+        if expected:
+            on_path.setdefault(seen.point, seen)
+        in_place = expected or _takes_part(topology, cell, seen)
+        if not in_place or _has_leaked(topology, cell, seen, vlan):
+            strays.append(seen)
+    return Trace(
+        hops=tuple(hop(on_path[way.point]) for way in path if way.point in on_path),
+        strays=tuple(hop(seen) for seen in strays),
+        missing=tuple(way.point for way in path if way.point not in on_path),
+    )
+
+
+def hop(seen: Sighting) -> Hop:
+    """A sighting in the words of a report."""
+    packet = seen.packet
+    return Hop(
+        point=seen.point,
+        vlan=packet.vlans[0] if packet.vlans else None,
+        src_mac=packet.src_mac or "",
+        dst_mac=packet.dst_mac or "",
+        src_ip=packet.arp_spa or packet.src_ip,
+        dst_ip=packet.arp_tpa or packet.dst_ip,
+        ttl=packet.ttl,
+        t_ns=seen.t_ns,
+    )
+
+
+def _has_leaked(topology: Topology, cell: Cell, seen: Sighting, vlan: int | None) -> bool:
+    """Whether a frame is in a VLAN where the probe must not be, or is there without a router.
+
+    A bridge floods what it does not know, and a broadcast goes everywhere in its VLAN: neither is a
+    leak by itself.
+    """
+    if vlan not in walk.allowed_vlans(topology, cell):
+        return True
+    own = walk.vlan_of(topology, cell.src, cell.dst)
+    return vlan != own and (seen.packet.ttl is None or seen.packet.ttl >= TTL)
+
+
+def _takes_part(topology: Topology, cell: Cell, seen: Sighting) -> bool:
+    """Whether a frame off the modelled path may be seen there: flooded, or sent by a node of it."""
+    carriers = (cell.src, "switch", walk.carrier(topology, cell.src), *cell.expectation.via)
+    return seen.point.direction == "in" or seen.point.node in carriers

@@ -1,0 +1,223 @@
+"""The plan: ordered steps that make a lab, each with the step that undoes it.
+
+A step is a plain dict, because steps cross the call channel to the worker: `do` names the
+operation, the rest are its arguments. `command()` says the same in ip(8) and iptables(8) words.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from harness.topology import Endpoint, Gateway, Topology
+
+Step = dict[str, Any]
+
+
+class EndpointKind(Protocol):
+    """A way to make an endpoint; `harness.endpoints` has a module for each."""
+
+    name: str
+    """What `--backend` calls it."""
+
+    def steps(self, topology: Topology, endpoint: Endpoint) -> tuple[Step, ...]:
+        """The steps that make the endpoint, its host and its namespace being there."""
+
+
+SYSCTLS = {
+    "net.ipv4.ip_forward": "0",
+    "net.ipv4.conf.{}.rp_filter": "0",
+    "net.ipv4.conf.{}.arp_ignore": "0",
+    "net.ipv4.conf.{}.arp_announce": "0",
+    "net.ipv4.conf.{}.arp_filter": "0",
+    "net.ipv4.conf.{}.arp_accept": "0",
+    "net.ipv4.conf.{}.arp_notify": "0",
+    "net.ipv4.conf.{}.proxy_arp": "0",
+    "net.ipv4.conf.{}.accept_local": "0",
+    "net.ipv4.conf.{}.accept_redirects": "0",
+    "net.ipv4.conf.{}.send_redirects": "0",
+    "net.ipv4.icmp_echo_ignore_all": "0",
+    "net.ipv4.icmp_ratelimit": "0",
+    "net.ipv4.tcp_fastopen": "1",
+    "net.ipv4.icmp_ratemask": "0",
+}
+"""What every namespace is given. A namespace inherits some of the machine's values, so nothing that
+the lab relies on is left to chance; without a rate mask no ICMP error counts against the budget
+that all share (icmp_msgs_burst, 50 at once). `{}` stands for `all` and `default`."""
+
+OPTIONAL_SYSCTLS = {
+    "net.ipv6.conf.all.disable_ipv6": "1",
+    "net.ipv6.conf.default.disable_ipv6": "1",
+    "net.ipv4.icmp_msgs_per_sec": "1000000",
+    "net.bridge.bridge-nf-call-iptables": "0",
+    "net.bridge.bridge-nf-call-ip6tables": "0",
+    "net.bridge.bridge-nf-call-arptables": "0",
+}
+"""Set where the kernel has them: IPv6 may be off, br_netfilter absent, and the ICMP budget is a
+namespace's own since Linux 6.14 only."""
+
+
+def build(topology: Topology, kind: EndpointKind) -> tuple[Step, ...]:
+    """The steps of the lab without its gateway: the stage `isolated`.
+
+    `kind` says how its endpoints are made.
+    """
+    steps: list[Step] = []
+    for node in topology.nodes:
+        steps.append({"do": "namespace", "node": node})
+        steps.append({"do": "sysctl", "node": node, **_sysctls()})
+    steps.append(_bridge("trunk", topology.mtu))
+    steps.append(_bridge("mgmt", 1500))
+    for host in topology.hosts:
+        steps += _host(topology, host.name)
+    for endpoint in topology.endpoints:
+        steps += kind.steps(topology, endpoint)
+    return tuple(steps)
+
+
+def gateway(topology: Topology) -> tuple[Step, ...]:
+    """The steps that make the gateway host route: the stage `routed`. As the tutorial does it."""
+    spec = topology.gateway
+    if spec is None:
+        return ()
+    steps: list[Step] = [_forwarding(spec.host, "1", was="0")]
+    for vlan_id, address in spec.addresses:
+        prefix = topology.vlan(vlan_id).subnet.prefixlen
+        link = topology.subinterface(vlan_id)
+        steps.append(_vlan(topology, spec.host, vlan_id))
+        steps.append(
+            {"do": "address", "node": spec.host, "link": link, "cidr": f"{address}/{prefix}"}
+        )
+    return (*steps, *_rules(topology, spec))
+
+
+def undo(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The steps that take `steps` back, in reverse order.
+
+    An address goes with its link, and a namespace with everything in it.
+    """
+    undone = [_undo(step) for step in reversed(steps)]
+    return tuple(step for step in undone if step is not None)
+
+
+def subinterfaces(topology: Topology, *, routed: bool) -> tuple[tuple[str, str], ...]:
+    """(host, interface) of every VLAN sub-interface that exists, with or without the gateway's."""
+    found = [
+        (host.name, topology.subinterface(vlan_id))
+        for host in topology.hosts
+        for vlan_id in topology.vlans_of_host(host.name)
+    ]
+    if routed and topology.gateway:
+        spec = topology.gateway
+        found += [(spec.host, topology.subinterface(vlan_id)) for vlan_id, _ in spec.addresses]
+    return tuple(found)
+
+
+def command(step: Step) -> str:
+    """A step as the command that a person would type on its node."""
+    words = {**step}
+    if step["do"] == "sysctl":
+        words["values"] = " ".join(f"{key}={value}" for key, value in step["values"].items())
+    if step["do"] == "iptables":
+        policies = [f"-P {chain} {policy}" for chain, policy in step["policies"].items()]
+        rules = [f"iptables -t {step['table']} {line}" for line in (*policies, *step["lines"])]
+        words["rules"] = "; ".join(rules)
+    return _COMMANDS[step["do"]].format(**words)
+
+
+_COMMANDS = {
+    "namespace": "ip netns add {node}",
+    "sysctl": "{node}# sysctl -w {values}",
+    "bridge": "{node}# ip link add {name} type bridge",
+    "veth": "{node}# ip link add {name} type veth peer {peer} netns {peer_node}",
+    "vlan": "{node}# ip link add link {parent} name {name} type vlan id {id}",
+    "vlan-delete": "{node}# ip link delete {name}",
+    "macvlan": "{parent_node}# ip link add link {parent} name {name} type macvlan mode {mode}",
+    "address": "{node}# ip address add {cidr} dev {link}",
+    "route": "{node}# ip route add default via {via}",
+    "iptables": "{node}# {rules}",
+}
+
+
+def _sysctls() -> dict[str, dict[str, str]]:
+    required: dict[str, str] = {}
+    for key, value in SYSCTLS.items():
+        for name in ("all", "default") if "{}" in key else ("",):
+            required[key.format(name)] = value
+    return {"values": required, "optional": OPTIONAL_SYSCTLS}
+
+
+def _forwarding(host: str, value: str, was: str) -> Step:
+    key = "net.ipv4.ip_forward"
+    return {
+        "do": "sysctl", "node": host, "values": {key: value}, "was": {key: was}, "optional": {}
+    }  # fmt: skip
+
+
+def _bridge(name: str, mtu: int) -> Step:
+    return {"do": "bridge", "node": "switch", "name": name, "mtu": mtu}
+
+
+def _host(topology: Topology, host: str) -> list[Step]:
+    port = topology.port(host)
+    steps: list[Step] = [
+        {
+            "do": "veth", "node": host, "name": topology.management, "mac": None, "mtu": 1500,
+            "peer_node": "switch", "peer": f"{port}-m", "master": "mgmt",
+        },
+        {
+            "do": "veth", "node": host, "name": topology.trunk, "mac": topology.trunk_mac(host),
+            "mtu": topology.mtu, "peer_node": "switch", "peer": port, "master": "trunk",
+        },
+        {
+            "do": "address", "node": host, "link": topology.management,
+            "cidr": str(topology.host(host).management),
+        },
+    ]  # fmt: skip
+    return steps + [_vlan(topology, host, vlan_id) for vlan_id in topology.vlans_of_host(host)]
+
+
+def _vlan(topology: Topology, host: str, vlan_id: int) -> Step:
+    return {
+        "do": "vlan", "node": host, "parent": topology.trunk, "id": vlan_id,
+        "name": topology.subinterface(vlan_id),
+    }  # fmt: skip
+
+
+def _rules(topology: Topology, spec: Gateway) -> tuple[Step, ...]:
+    """The tutorial's iptables rules, in its order: NAT, then replies, then what is new."""
+    nat = tuple(
+        f"-A POSTROUTING -o {topology.subinterface(vlan_id)} -j MASQUERADE"
+        for vlan_id in spec.masquerade
+    )
+    pairs = [
+        f"-A FORWARD -i {topology.subinterface(a)} -o {topology.subinterface(b)}"
+        for a, b in spec.forward
+    ]
+    back = [
+        f"-A FORWARD -i {topology.subinterface(b)} -o {topology.subinterface(a)}"
+        for a, b in spec.forward
+    ]
+    replies = tuple(
+        f"{rule} -m state --state RELATED,ESTABLISHED -j ACCEPT" for rule in sorted(back)
+    )
+    new = tuple(f"{rule} -j ACCEPT" for rule in pairs)
+    policy = {"FORWARD": spec.forward_policy}
+    return (
+        {"do": "iptables", "node": spec.host, "table": "nat", "lines": nat, "policies": {}},
+        {
+            "do": "iptables", "node": spec.host, "table": "filter", "lines": replies + new,
+            "policies": policy,
+        },
+    )  # fmt: skip
+
+
+def _undo(step: Step) -> Step | None:
+    kind = step["do"]
+    if kind == "sysctl" and "was" in step:
+        return {**step, "values": step["was"], "was": step["values"]}
+    if kind == "vlan":
+        return {**step, "do": "vlan-delete"}
+    if kind == "iptables":
+        lines = tuple(line.replace("-A ", "-D ", 1) for line in step["lines"])
+        return {**step, "lines": lines, "policies": dict.fromkeys(step["policies"], "ACCEPT")}
+    return None

@@ -1,0 +1,248 @@
+"""The pytest plugin: options, asks as parameters, the run, the report at the end.
+
+It is loaded by every pytest of an environment that has the harness installed, so it imports nothing
+of the harness but names until a test asks something of a lab.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.defaults import BACKENDS, DEFAULT_TOPOLOGY, STAGES
+from harness.errors import HarnessError
+from harness.keys import ASKING, FAILURES, FINISHED, KEPT, SESSION, UNUSABLE, UNWRITTEN
+from harness.spread import CONTROLLER, Controller, is_controller, refusal, tell
+
+if TYPE_CHECKING:
+    from harness.session import Session
+
+UNTOLD = "lab_untold"
+"""Marks a report whose test met an error of the harness: it crosses from pytest-xdist's workers."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options; `pytest --help` prints what each says."""
+    group = parser.getgroup("lab", "connectivity lab")
+    add = group.addoption
+    add("--lab-topology", metavar="FILE", help=f"the lab to build (default: {DEFAULT_TOPOLOGY})")
+    add("--lab-backend", choices=BACKENDS, default="netns", help="how endpoints are made")
+    add("--lab-stage", choices=STAGES, help="test one stage (default: all)")
+    add("--lab-attach", metavar="NAME", help="test the lab that `harness up` built, as it is")
+    add("--lab-keep", action="store_true", help="leave the lab up after the run")
+    add("--lab-reports", metavar="DIR", default="reports", help="folder for run folders")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker that selects cells, and the fixtures."""
+    from harness import fixtures, own_fixtures
+
+    says = "cells(*families, stages=(), kinds=()): run once for each cell of these families"
+    config.addinivalue_line("markers", says)
+    config.stash[FAILURES] = (set(), set())
+    config.stash[KEPT] = []
+    for each in (fixtures, own_fixtures):
+        config.pluginmanager.register(each, each.__name__)
+    if is_controller(config):
+        if refusal(config):
+            raise pytest.UsageError(refusal(config))
+        config.stash[CONTROLLER] = Controller()
+        config.pluginmanager.register(config.stash[CONTROLLER], "harness.spread")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrize what asks something of the lab."""
+    for name in ASKING:
+        if name in metafunc.fixturenames:
+            from harness import selection
+
+            selection.parametrize(name, metafunc)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Stage by stage, where something is asked of a lab."""
+    if UNUSABLE in config.stash:
+        if not hasattr(config, "workerinput"):
+            raise pytest.UsageError(config.stash[UNUSABLE])
+        items.clear()  # the controller says it, once for all workers
+    if SESSION in config.stash:
+        from harness import selection
+
+        items.sort(key=selection.order)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Start the lab as soon as it is known what is asked of it."""
+    config = session.config
+    state = config.stash.get(SESSION, None)
+    if CONTROLLER in config.stash:
+        own_junit(session)
+    if state and not config.option.collectonly and not session.testsfailed:
+        from harness import selection
+
+        own_junit(session)
+        state.start(ask for ask in map(selection.ask_of, session.items) if ask)
+
+
+def own_junit(session: pytest.Session) -> None:
+    """Have a JUnit file made for the run folder, its place yet unknown, if nobody else wants one.
+
+    Only a run that tests a lab has one, which is known after collection; so pytest's own plugin is
+    told late of what it has missed.
+    """
+    config = session.config
+    if getattr(config.option, "xmlpath", "") is None and not hasattr(config, "workerinput"):
+        from _pytest import junitxml
+
+        config.option.xmlpath = os.devnull
+        junitxml.pytest_configure(config)
+        config.stash[junitxml.xml_key].pytest_sessionstart()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let the lab go on while tests run that only read results."""
+    state = item.config.stash.get(SESSION, None)
+    if state:
+        from harness import selection
+
+        ask = selection.ask_of(item)
+        if ask:
+            state.release(ask)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Count failures that are no cell's; print the harness's own errors without a traceback."""
+    report = yield
+    if report.failed:
+        _count(item, call, report)
+    return report
+
+
+def _count(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    judged = False
+    if SESSION in item.config.stash:
+        from harness import selection
+
+        ask = selection.ask_of(item)
+        judged = ask is not None and ask.judged
+    error = call.excinfo.value if call.excinfo else None
+    untold = isinstance(error, HarnessError) and "lab_topology" in getattr(item, "fixturenames", ())
+    if isinstance(error, AssertionError) and judged:
+        report.longrepr = str(error).partition("\nassert ")[0]
+    elif untold:
+        report.longrepr = f"{type(error).__name__}: {error}"
+        report.__dict__[UNTOLD] = True
+    failed, broken = item.config.stash[FAILURES]
+    if call.when != "call" or untold:
+        broken.add(item.nodeid)
+    elif not judged:
+        failed.add(item.nodeid)
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """What a lab could not tell is an ERROR, also in the body of a test that asks it there."""
+    return ("error", "E", "ERROR") if getattr(report, UNTOLD, False) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Close the lab, see that nothing is left, write the run folder; nothing asked is no pass."""
+    stash = session.config.stash
+    try:
+        if SESSION in stash:
+            _finish(session, stash[SESSION])
+        elif CONTROLLER in stash:
+            _gather(session, stash[CONTROLLER])
+    except HarnessError as error:
+        stash[UNWRITTEN] = str(error)
+        session.exitstatus = error.exit_code
+    if hasattr(session.config, "workeroutput") and _has_news(stash):
+        _tell(session)
+    else:
+        _place_junit(session.config)
+
+
+def _has_news(stash: pytest.Stash) -> bool:
+    return SESSION in stash or UNUSABLE in stash or bool(stash[KEPT])
+
+
+def _gather(session: pytest.Session, controller: Controller) -> None:
+    """Make the exit code and `latest` those of all workers together."""
+    if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        session.exitstatus = controller.status or session.exitstatus
+    controller.point_latest()
+
+
+def _tell(session: pytest.Session) -> None:
+    """Send the controller what it prints and counts of this worker's lab."""
+    config, stash = session.config, session.config.stash
+    finished = stash.get(FINISHED, None)
+    said = [f"harness: {stash[UNWRITTEN]}"] if UNWRITTEN in stash else []
+    if finished and config.option.lab_keep:
+        said.append(kept_line(finished.kept, stash[SESSION].topology.endpoints[0].name))
+    said += [f"lab {name} is up: harness list; harness down {name}" for name in stash[KEPT]]
+    status = pytest.ExitCode.USAGE_ERROR if UNUSABLE in stash else session.exitstatus
+    tell(config, finished, said, int(status), stash.get(UNUSABLE, ""))
+
+
+def _finish(session: pytest.Session, state: Session) -> None:
+    config = session.config
+    failed, broken = config.stash[FAILURES]
+    finished = state.finish(Path(config.option.lab_reports), (len(failed), len(broken)))
+    if finished:
+        config.stash[FINISHED] = finished
+    if session.exitstatus != pytest.ExitCode.OK or config.option.collectonly:
+        return
+    if finished is None:
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    elif finished.report.exit != "pass" and (finished.report.verdicts or state.asks_cells):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _place_junit(config: pytest.Config) -> None:
+    """Let pytest write its JUnit file into the run folder; nowhere, and silently, without one."""
+    junit = config.pluginmanager.get_plugin("junitxml")
+    if junit is None or junit.xml_key not in config.stash or config.option.xmlpath != os.devnull:
+        return
+    finished, controller = config.stash.get(FINISHED, None), config.stash.get(CONTROLLER, None)
+    wrote = finished or controller
+    folder = wrote.folder if wrote else None
+    if folder:
+        config.stash[junit.xml_key].logfile = str(folder / "junit.xml")
+    else:
+        junit.pytest_unconfigure(config)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the matrices, what is wrong, where the report is, and how to enter a lab kept up."""
+    stash, write = terminalreporter.config.stash, terminalreporter.write_line
+    finished = stash.get(FINISHED, None)
+    if finished:
+        from harness.report.text import terminal
+
+        terminalreporter.write_sep("=", "lab")
+        write(terminal(finished.report, str(finished.folder), terminalreporter.hasmarkup))
+        if terminalreporter.config.option.lab_keep:
+            write(kept_line(finished.kept, stash[SESSION].topology.endpoints[0].name))
+    for name in stash[KEPT]:
+        write(f"lab {name} is up: harness list; harness down {name}")
+    if UNWRITTEN in stash:
+        write(f"harness: {stash[UNWRITTEN]}", red=True)
+
+
+def kept_line(name: str, node: str) -> str:
+    """How to enter the lab that was kept up."""
+    if not name:
+        return "the lab is gone, though it was to be kept: it was not built, or its worker was lost"
+    return f"lab {name} is up: harness exec --name {name} {node} -- ip addr; harness down {name}"

@@ -1,0 +1,135 @@
+"""What a worker brought home from one stage: frames, send log, tap counters, neighbour tables.
+
+A record and the topology are all that verdicts are made from. The run folder keeps both, so that
+`harness judge` can make them again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, TypeVar
+
+from harness.errors import RunFolderError
+from harness.flow import Stage
+from harness.frame import Frame
+
+CONTROL, BEACON = "control/", "beacon/"
+"""What stands before a cell's id where a probe vouches for cells and is none of the report's."""
+TOKEN_OCTETS = 16
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One probe as its source's kernel took it."""
+
+    id: str
+    """The cell's id, with `control/` before it where the probe is no more than a control."""
+    token: str
+    """16 octets in hexadecimal."""
+    t_ns: int
+    errno: int | None
+    """What the kernel refused the probe with, or None."""
+
+    @property
+    def cell(self) -> str:
+        """The id of the cell that the probe is, or stands in for."""
+        return self.id.removeprefix(CONTROL).removeprefix(BEACON)
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """One neighbour entry at the end of a wave; `state` as ip-neighbour(8) has it."""
+
+    node: str
+    address: str
+    mac: str | None
+    state: str
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Probes that were under way together. Neighbours were flushed before and after."""
+
+    name: str
+    opened_ns: int
+    closed_ns: int
+    sent: tuple[Sent, ...]
+    neighbours: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True)
+class TapCount:
+    """What a tap got and lost; `down` if its interface went down under it."""
+
+    node: str
+    interface: str
+    packets: int
+    drops: int
+    down: bool
+
+    @property
+    def lossless(self) -> bool:
+        """Whether the absence of a frame at this tap means anything."""
+        return not self.drops and not self.down
+
+
+@dataclass(frozen=True)
+class Record:
+    """One stage."""
+
+    stage: Stage
+    waves: tuple[Wave, ...]
+    taps: tuple[TapCount, ...]
+    frames: tuple[Frame, ...] = ()
+    """In the order of their time."""
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The tokens of all probes, controls included, in hexadecimal."""
+        return tuple(sent.token for wave in self.waves for sent in wave.sent)
+
+    @property
+    def cells(self) -> set[str]:
+        """The ids of the cells that the probes are, or stand in for."""
+        return {sent.cell for wave in self.waves for sent in wave.sent}
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything but the frames, which the capture file holds."""
+        return asdict(replace(self, frames=()))
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any], frames: tuple[Frame, ...]) -> Record:
+        """The inverse of `as_json`; RunFolderError if `data` is not of that form."""
+        try:
+            waves = tuple(_wave(wave) for wave in data["waves"])
+            taps = tuple(_typed(TapCount(**tap)) for tap in data["taps"])
+            return cls(Stage(data["stage"]), waves, taps, frames)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunFolderError(f"not a record of a stage: {error!r}") from error
+
+
+Part = TypeVar("Part", Sent, Neighbour, Wave, TapCount)
+
+
+def _wave(data: dict[str, Any]) -> Wave:
+    sent = tuple(_typed(Sent(**entry)) for entry in data["sent"])
+    for one in sent:
+        if len(bytes.fromhex(one.token)) != TOKEN_OCTETS:
+            raise ValueError(f"not a token: {one.token}")
+    neighbours = tuple(_typed(Neighbour(**entry)) for entry in data["neighbours"])
+    return _typed(Wave(data["name"], data["opened_ns"], data["closed_ns"], sent, neighbours))
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "str": str, "int": int, "bool": bool, "int | None": (int, type(None)),
+    "str | None": (str, type(None)),
+}  # fmt: skip
+
+
+def _typed(made: Part) -> Part:
+    """The value again; TypeError if one of its plain fields is of another type than it says."""
+    for each in fields(made):
+        value, kinds = getattr(made, each.name), _TYPES.get(str(each.type), object)
+        if not isinstance(value, kinds):
+            raise TypeError(f"{each.name} is {value!r:.40}")
+    return made

@@ -1,0 +1,140 @@
+"""The report as a comment on a pull request: a headline, the matrices, what failed, run facts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from tabulate import tabulate
+
+from harness.flow import Ruling
+from harness.report.document import raw_files
+from harness.report.model import RunReport
+from harness.report.summary import (
+    MAX_NODES,
+    Group,
+    clean,
+    families,
+    groups,
+    legend,
+    many,
+    matrices,
+    nodes,
+    observed,
+    tally,
+)
+
+MAX_OCTETS = 40_000
+"""Where groups of failures end, so that the rest fits too: a GitHub comment holds 65,536."""
+MAX_ITEMS = 12
+"""Outside strings of one list that are shown; the rest is counted."""
+
+_SPECIAL = re.compile(r"[\\`*_{}\[\]<>|~&#]")
+
+
+def markdown(report: RunReport) -> str:
+    """The whole report in GitHub Flavored Markdown, below GitHub's size of a comment."""
+    parts = [
+        f"**{report.exit.upper()}**: {tally(report)}.",
+        *_cells(report),
+        *_failures(report),
+        _listed("Not applicable", report.run.not_applicable),
+        _listed("Left behind", report.leftovers),
+        _facts(report),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escaped(text: str, limit: int = 200) -> str:
+    """An outside string as itself: no markup, no HTML, no mention of a user, one line."""
+    plain = _SPECIAL.sub(r"\\\g<0>", clean(text, limit))
+    return plain.replace("@", "&#64;")
+
+
+def _cells(report: RunReport) -> list[str]:
+    if not report.verdicts:
+        return []
+    entries = observed(report.verdicts)
+    if len(nodes(entries)) > MAX_NODES:
+        return [_table(families(entries))]
+    made = matrices(entries)
+    parts = [
+        f"**{', '.join(matrix.stages)}: layer {matrix.layer}**\n\n{_table(matrix.rows)}"
+        for matrix in made
+    ]
+    words = legend(text for matrix in made for row in matrix.rows[1:] for text in row[1:])
+    said = "; ".join(f"{_cell(key)}: {meaning}" for key, meaning in words)
+    return [*parts, f"Rows send, columns receive. {said}."]
+
+
+def _table(rows: tuple[tuple[str, ...], ...]) -> str:
+    header, *body = rows
+    cells = [[escaped(row[0]), *map(_cell, row[1:])] for row in body]
+    names = [escaped(text) for text in header]
+    return str(tabulate(cells, names, tablefmt="github", disable_numparse=True))
+
+
+def _cell(text: str) -> str:
+    plain = escaped(text)
+    return f"**{plain}**" if text.startswith(("FAIL", "??")) else plain
+
+
+def _failures(report: RunReport) -> list[str]:
+    shown: list[str] = []
+    files = raw_files(report.evidence)
+    found = groups(report)
+    for group in found:
+        part = _failure(group, files)
+        if sum(map(_octets, shown)) + _octets(part) > MAX_OCTETS:
+            break
+        shown.append(part)
+    rest = sum(len(group.verdicts) for group in found[len(shown) :])
+    if rest:
+        shown.append(f"And {many(rest, 'more cell')}; `report.json` has them all.")
+    return shown
+
+
+def _octets(text: str) -> int:
+    return len(text.encode())
+
+
+def _failure(group: Group, files: dict[str, str]) -> str:
+    title = "FAIL" if group.ruling is Ruling.FAIL else "UNPROVED"
+    cells = many(len(group.verdicts), "cell")
+    names = [files.get(name, name) for name in group.evidence]
+    lines = [
+        f"**{title}** {group.stage}: {escaped(group.why)} ({cells})\n",
+        *(f"- {escaped(text, 1000)}" for text in (*group.cells, *group.facts)),
+    ]
+    if names:
+        lines.append(f"- evidence: {_some(names)}")
+    return "\n".join(lines)
+
+
+def _listed(title: str, texts: tuple[str, ...]) -> str:
+    return f"{title}: {_some(texts, '; ')}" if texts else ""
+
+
+def _some(texts: Iterable[str], separator: str = ", ") -> str:
+    every = list(texts)
+    shown = [escaped(text) for text in every[:MAX_ITEMS]]
+    rest = len(every) - len(shown)
+    return separator.join([*shown, *([f"and {rest} more"] if rest else [])])
+
+
+def _facts(report: RunReport) -> str:
+    run, readings = report.run, many(len(report.evidence), "reading")
+    facts = {
+        "run": run.id,
+        "started": f"{run.started}, {run.duration_s:.1f} s",
+        "topology": f"{run.topology} on {run.backend}",
+        "stages": ", ".join(run.stages),
+        "VLAN datapath": run.vlan_datapath,
+        "firewall": run.firewall_backend,
+        "kernel": run.kernel,
+        "engines": ", ".join(run.engines) or "none",
+        "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
+        "evidence": f"report.json, evidence/ ({readings}), captures/*.pcapng",
+    }
+    rows = [[key, escaped(text)] for key, text in facts.items()]
+    return str(tabulate(rows, ["", "this run"], tablefmt="github", disable_numparse=True))

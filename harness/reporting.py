@@ -1,0 +1,79 @@
+"""A finished run -> its report and its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness import __version__, topology
+from harness.conductor import StageResult
+from harness.report import folder
+from harness.report.model import Run, RunReport
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is known of a run when it starts."""
+
+    topology: topology.Topology
+    topology_text: str
+    backend: str
+    not_applicable: tuple[str, ...]
+    argv: tuple[str, ...]
+    id: str = field(default_factory=lambda: secrets.token_hex(4))
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clock: float = field(default_factory=time.monotonic)
+
+
+def report(
+    head: Head,
+    facts: dict[str, Any],
+    results: Sequence[StageResult],
+    leftovers: tuple[str, ...],
+    failures: tuple[int, int],
+) -> RunReport:
+    """Put a run together.
+
+    `facts` are the lab's, empty if it could not be built; `failures` counts the tests that failed
+    without a cell, and those that could not be carried out.
+    """
+    run = Run(
+        id=head.id,
+        started=head.started.isoformat(timespec="milliseconds"),
+        duration_s=round(time.monotonic() - head.clock, 3),
+        topology=head.topology.name,
+        backend=head.backend,
+        vlan_datapath=facts.get("vlan_datapath", "none"),
+        firewall_backend=facts.get("firewall_backend", "none"),
+        stages=tuple(str(result.record.stage) for result in results),
+        kernel=facts.get("kernel", os.uname().release),
+        engines=(),
+        versions={"harness": __version__, **facts.get("versions", {})},
+        not_applicable=head.not_applicable,
+        argv=head.argv,
+    )
+    return RunReport(
+        run=run,
+        verdicts=tuple(one for result in results for one in result.verdicts.values()),
+        evidence=tuple(entry for result in results for entry in result.evidence),
+        leftovers=leftovers,
+        other_failures=failures[0],
+        errors=failures[1],
+    )
+
+
+def write(head: Head, found: RunReport, results: Sequence[StageResult], directory: Path) -> Path:
+    """Write the run folder; all that `harness judge` needs is in it."""
+    captures = {str(result.record.stage): result.capture for result in results}
+    extra = {"evidence/topology.yaml": head.topology_text}
+    for result in results:
+        name = f"evidence/{result.record.stage}-record.json"
+        extra[name] = json.dumps(result.record.as_json())
+    return folder.write(found, captures, extra, directory)

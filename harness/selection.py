@@ -1,0 +1,115 @@
+"""From pytest's options and markers to a session and its asks.
+
+Imported when the first test asks something of a lab, and not before: who has the plugin installed
+and tests no lab pays for nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from _pytest.mark.structures import ParameterSet
+
+from harness import asking, labs
+from harness.asking import Ask
+from harness.defaults import default_topology
+from harness.errors import InputError, MachineError
+from harness.flow import Stage
+from harness.keys import SESSION, UNUSABLE
+from harness.session import Session
+from harness.spread import worker_of
+
+
+def parametrize(name: str, metafunc: pytest.Metafunc) -> None:
+    """Parametrize a fixture that asks something of the lab."""
+    metafunc.parametrize(name, _parameters(name, metafunc), indirect=True)
+
+
+def ask_of(item: pytest.Item) -> Ask | None:
+    """What a test asks of the lab."""
+    callspec = getattr(item, "callspec", None)
+    parameters = callspec.params.values() if callspec else ()
+    return next((value for value in parameters if isinstance(value, Ask)), None)
+
+
+def order(item: pytest.Item) -> tuple[int, bool]:
+    """Stage by stage; in each first what needs the lab to be in it, so that it can go on early."""
+    ask = ask_of(item)
+    return (tuple(Stage).index(ask.stage), not ask.live) if ask else (-1, False)
+
+
+def source(config: pytest.Config, topology: str = "") -> labs.Source:
+    """The lab that the options choose; `topology` where they name none."""
+    option = config.option
+    if option.lab_attach:
+        return labs.attached(option.lab_attach)
+    path = option.lab_topology or topology or str(default_topology())
+    return labs.kept(path) if option.lab_keep else labs.private(path)
+
+
+def argv(config: pytest.Config) -> tuple[str, ...]:
+    """The command line; a worker of pytest-xdist is told its controller's."""
+    workerinput = getattr(config, "workerinput", {})
+    return tuple(workerinput.get("mainargv", sys.argv))
+
+
+def _parameters(name: str, metafunc: pytest.Metafunc) -> list[ParameterSet]:
+    """An ask each; none if what was given cannot be used, which is told after collection."""
+    config = metafunc.config
+    if UNUSABLE in config.stash:
+        return []
+    try:
+        session = _session_of(config)
+        asks = _asks(name, session, metafunc)
+    except InputError as error:
+        config.stash[UNUSABLE] = str(error)
+        return []
+    return [pytest.param(ask, id=ask.id) for ask in asks] or [_nothing(session)]
+
+
+def _nothing(session: Session) -> ParameterSet:
+    """A test that the topology or the chosen stages leave nothing for: skipped, and why."""
+    why = "; ".join(session.matrix.not_applicable) or "nothing to ask in the chosen stages"
+    return pytest.param(None, id="not-applicable", marks=pytest.mark.skip(reason=why))
+
+
+def _asks(name: str, session: Session, metafunc: pytest.Metafunc) -> list[Ask]:
+    if name == "on_host":
+        return asking.hosts(session.topology, session.stages)
+    if name == "steps":
+        return asking.routed(session.matrix)
+    if name == "readings":
+        return asking.readings(session.topology, session.stages)
+    if name == "outcomes":
+        return asking.twins(session.matrix, session.stages)
+    marker = metafunc.definition.get_closest_marker("cells")
+    if marker is None:
+        raise InputError(f"{metafunc.definition.nodeid}: say which cells: @mark.cells(...)")
+    given = marker.kwargs
+    try:
+        return asking.cells(
+            session.matrix, marker.args, given.get("stages", ()), given.get("kinds", ())
+        )
+    except ValueError as error:
+        raise InputError(f"{metafunc.definition.nodeid}: @mark.cells: {error}") from error
+
+
+def _session_of(config: pytest.Config) -> Session:
+    """The run's session, made on first use: who collects nothing of a lab pays for nothing."""
+    if SESSION not in config.stash:
+        try:
+            config.stash[SESSION] = _open(config)
+        except MachineError as error:
+            pytest.exit(f"harness: {error}", returncode=error.exit_code)
+    return config.stash[SESSION]
+
+
+def _open(config: pytest.Config) -> Session:
+    option, lab = config.option, source(config)
+    possible = (lab.stage,) if lab.stage else lab.topology.stages
+    chosen = (Stage(option.lab_stage),) if option.lab_stage else possible
+    if not set(chosen) <= set(possible):
+        known = ", ".join(possible)
+        raise InputError(f"this lab has no stage {option.lab_stage} to test, only {known}")
+    return Session(lab, chosen, option.lab_backend, argv(config), worker_of(config))

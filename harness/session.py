@@ -1,0 +1,165 @@
+"""A run from its first ask to its folder, without a word of pytest in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from harness import reporting
+from harness.asking import Ask
+from harness.conductor import Conductor, StageResult
+from harness.errors import HarnessError, InputError, MachineError
+from harness.flow import Ruling, Stage, Verdict
+from harness.lab import Lab
+from harness.labs import Source
+from harness.leftovers import Snapshot
+from harness.matrix import Matrix, matrix
+from harness.normal import RULES
+from harness.report.model import RunReport
+from harness.steps import FourSteps, four_steps
+from harness.topology import Topology
+
+T = TypeVar("T")
+
+
+class Unproved(MachineError):
+    """A cell of which it could not be told what happened."""
+
+
+class Broken(MachineError):
+    """What a test needs could not be had, for a reason that was told before."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The report of a run, and the folder that it was written to."""
+
+    report: RunReport
+    folder: Path
+    kept: str = ""
+    """The name of the lab, if it is still up."""
+
+
+class Session:
+    """One run. Nothing is started before `start`."""
+
+    def __init__(
+        self,
+        source: Source,
+        stages: tuple[Stage, ...],
+        backend: str,
+        argv: tuple[str, ...],
+        worker: str = "",
+    ) -> None:
+        self.stages = stages
+        self.matrix: Matrix = matrix(source.topology, stages)
+        self.head = reporting.Head(
+            topology=source.topology,
+            topology_text=source.topology_text,
+            backend=backend,
+            not_applicable=self.matrix.not_applicable,
+            argv=argv,
+        )
+        if worker:
+            self.head = replace(self.head, id=f"{self.head.id}-{worker}")
+        self.asks_cells = False
+        """Whether any test asks for a cell: then a run without a verdict is no pass."""
+        self._source = source
+        self._conductor: Conductor | None = None
+        self._broken: set[str] = set()
+        self._before = Snapshot.take()
+
+    @property
+    def topology(self) -> Topology:
+        """The topology under test."""
+        return self.head.topology
+
+    def start(self, asks: Iterable[Ask]) -> None:
+        """Build the lab and sweep its first stage, in the background."""
+        asks = list(asks)
+        cells = {cell.id: cell for ask in asks for cell in ask.cells}
+        self.asks_cells = bool(cells)
+        stages = {stage for ask in asks for stage in (ask.stage, *ask.also)}
+        if stages:
+            ordered = [stage for stage in Stage if stage in stages]
+            self._before = Snapshot.take()
+            self._conductor = Conductor(self.topology, self._source.open, cells.values(), ordered)
+
+    def release(self, ask: Ask) -> None:
+        """Say that a test runs which does not need the lab itself: it may go on."""
+        if self._conductor and not ask.live:
+            self._conductor.release(ask.stage)
+
+    def lab(self, stage: Stage) -> Lab:
+        """The lab in a stage; MachineError if tests ran in another order and it is past that."""
+        lab = self._told_once(lambda: self._running().at(stage))
+        if lab.stage is not stage:
+            raise MachineError(
+                f"the lab is in the stage {lab.stage} and past {stage}: "
+                "tests must run in the order of their collection (pytest-xdist: --dist load)"
+            )
+        return lab
+
+    def verdict(self, ask: Ask) -> Verdict:
+        """The verdict of an ask's cell; Unproved if there is none."""
+        wanted = ask.cells[-1].id
+        verdict = self._result(ask.stage).verdicts.get(wanted)
+        if verdict is None:
+            raise Unproved(f"{wanted}: nothing was sent for it")
+        if verdict.ruling is Ruling.UNPROVED:
+            raise Unproved(verdict.explain())
+        return verdict
+
+    def outcomes(self, ask: Ask) -> tuple[str, ...]:
+        """The outcome of each cell of an ask."""
+        found = [self._result(cell.stage).verdicts[cell.id] for cell in ask.cells]
+        return tuple(str(verdict.observation.outcome) for verdict in found)
+
+    def readings(self, ask: Ask) -> tuple[object, ...]:
+        """An ask's reading in each of its stages, normalised, as it was before the sweep."""
+        return tuple(self._reading(stage, ask) for stage in (*ask.also, ask.stage))
+
+    def steps(self, ask: Ask) -> FourSteps:
+        """The four steps of a routed cell."""
+        evidence = self._result(ask.stage).evidence
+        return four_steps(self.topology, self.verdict(ask), evidence)
+
+    def finish(self, reports: Path, failures: tuple[int, int]) -> Finished | None:
+        """Close the lab and write the run folder; None if nothing was ever started.
+
+        `failures` counts tests as `reporting.report` has them.
+        """
+        if self._conductor is None:
+            return None
+        lab, results = self._conductor.close()
+        facts = lab.facts if lab else {}
+        left = self._before.leftovers()
+        report = reporting.report(self.head, facts, results, left, failures)
+        folder = reporting.write(self.head, report, results, reports)
+        return Finished(report, folder, self._source.kept())
+
+    def _reading(self, stage: Stage, ask: Ask) -> object:
+        name = f"{stage}/{ask.node}/{ask.kind}/before"
+        found = [entry for entry in self._result(stage).evidence if entry.name == name]
+        return RULES[ask.kind](found[0].parsed) if found else None
+
+    def _result(self, stage: Stage) -> StageResult:
+        return self._told_once(lambda: self._running().result(stage))
+
+    def _told_once(self, ask: Callable[[], T]) -> T:
+        """The first breakage is told in full; what depends on it cites it."""
+        try:
+            return ask()
+        except HarnessError as error:
+            reason = str(error)
+            if reason in self._broken:
+                raise Broken(f"no lab for it; the first error says why: {reason:.80}") from None
+            self._broken.add(reason)
+            raise error.with_traceback(None) from None
+
+    def _running(self) -> Conductor:
+        if self._conductor is None:
+            raise InputError("the lab's fixtures work in a test run only")
+        return self._conductor

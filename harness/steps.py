@@ -1,0 +1,95 @@
+"""The four steps of the tutorial for a routed packet, as measured: route, router, ARP, delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from harness.flow import Hop, Verdict
+from harness.report.model import Evidence
+from harness.topology import Endpoint, Topology
+
+
+@dataclass(frozen=True)
+class FourSteps:
+    """Each step is what was measured, in words, and whether path and tables agree on it."""
+
+    source_route: tuple[bool, str]
+    router_route: tuple[bool, str]
+    router_neighbour: tuple[bool, str]
+    delivery: tuple[bool, str]
+
+
+def four_steps(topology: Topology, verdict: Verdict, evidence: Iterable[Evidence]) -> FourSteps:
+    """Follow one routed probe, table by table and hop by hop."""
+    tables = {reading.name: reading.parsed for reading in evidence}
+    hops = {(hop.point.node, hop.point.interface, hop.point.direction): hop
+            for hop in verdict.observation.path}  # fmt: skip
+    cell, stage = verdict.cell, verdict.cell.stage
+    router = cell.expectation.via[0]
+    src, dst = topology.endpoint(cell.src), topology.endpoint(cell.dst)
+    into, out = topology.subinterface(src.vlan), topology.subinterface(dst.vlan)
+    first = hops.get((src.name, src.interface, "out"))
+    left = hops.get((router, out, "out"))
+    return FourSteps(
+        _source_route(topology, tables.get(_route(stage, src.name, dst.address), {}), src, first),
+        _router_route(
+            tables.get(_route(stage, router, dst.address), {}),
+            hops.get((router, into, "in")), left, (router, into, out),
+        ),
+        _neighbour(tables, f"{stage}/{router}/neighbours/", str(dst.address), left),
+        _delivery(
+            hops.get((dst.host, out, "in")), hops.get((dst.name, dst.interface, "in")), dst, out
+        ),
+    )  # fmt: skip
+
+
+def _route(stage: str, node: str, address: object) -> str:
+    return f"{stage}/{node}/route-get/{address}/after"
+
+
+def _source_route(
+    topology: Topology, route: dict[str, Any], src: Endpoint, first: Hop | None
+) -> tuple[bool, str]:
+    gateway = str(topology.vlan(src.vlan).gateway)
+    host = topology.gateway.host if topology.gateway else ""
+    mac = topology.trunk_mac(host) if host else ""
+    sent_to = first.dst_mac if first else "nobody"
+    via, interface = route.get("via"), route.get("interface")
+    said = f"{src.name} routes via {via} dev {interface}, and sends to {sent_to}"
+    agree = via == gateway and interface == src.interface
+    return agree and sent_to == mac, said
+
+
+def _router_route(
+    route: dict[str, Any], came: Hop | None, left: Hop | None, where: tuple[str, str, str]
+) -> tuple[bool, str]:
+    router, into, out = where
+    seen_in, seen_out = came is not None, left is not None
+    said = (
+        f"{router} took it from {into}: {seen_in}; routes dev {route.get('interface')}; "
+        f"sent it out of {out}: {seen_out}"
+    )
+    return seen_in and seen_out and route.get("interface") == out, said
+
+
+def _neighbour(
+    tables: dict[str, Any], prefix: str, address: str, left: Hop | None
+) -> tuple[bool, str]:
+    entries = [
+        entry
+        for name, table in tables.items()
+        if name.startswith(prefix)
+        for entry in table
+        if entry["address"] == address and entry["mac"]
+    ]
+    known = {entry["mac"] for entry in entries}
+    sent_to = left.dst_mac if left else None
+    return known == {sent_to}, f"its ARP table has {address} at {sorted(known)}; sent to {sent_to}"
+
+
+def _delivery(came: Hop | None, arrived: Hop | None, dst: Endpoint, out: str) -> tuple[bool, str]:
+    said = f"{dst.host} took it from {out}: {came is not None}; {dst.name}: {arrived is not None}"
+    right = came is not None and arrived is not None and arrived.dst_mac == dst.mac
+    return right and arrived is not None and arrived.dst_ip == str(dst.address), said

@@ -1,0 +1,141 @@
+"""How frames move: macvlan interfaces, VLAN sub-interfaces, the trunk, the switch between hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.flow import Point
+from harness.testing.faults import Faults, Passing, Tap
+from harness.testing.frames import tagged, untagged
+from harness.testing.state import Link, State
+
+TICK_NS = 1_000
+"""What a frame needs from one point to the next."""
+LATE_NS = 10_000_000_000
+"""How long after its time a late frame is seen."""
+
+Sighting = tuple[int, int, int, bytes]
+"""(tap's number, time in ns of the epoch, 1 if outgoing, the frame), as a worker's taps have it."""
+
+
+@dataclass
+class Clock:
+    """Time that goes on only when something happens."""
+
+    now_ns: int = 1_800_000_000_000_000_000
+
+    def tick(self) -> int:
+        """The next moment."""
+        self.now_ns += TICK_NS
+        return self.now_ns
+
+
+class Network:
+    """The wires of a lab, with a tap at each of `taps`. The switch knows every MAC address."""
+
+    def __init__(self, state: State, faults: Faults, taps: list[Tap], clock: Clock) -> None:
+        self.state, self.faults, self.clock = state, faults, clock
+        self.sightings: list[Sighting] = []
+        self.probe = ""
+        """The id of the probe that frames are under way for."""
+        self.receive: Callable[[str, Link, bytes], None] = lambda *_: None
+        """What a node's stack does with a frame that came in at one of its interfaces."""
+        self._numbers = {tap: number for number, tap in enumerate(taps)}
+        self._leaking = False
+
+    def send(self, node: str, interface: str, raw: bytes) -> None:
+        """Send a frame out of a node's interface, and carry it wherever it goes."""
+        link = self.state.link((node, interface))
+        if not self._passes(node, link, "out", raw):
+            return
+        if link.kind == "macvlan" and link.parent:
+            self._from_macvlan(node, link.parent, raw)
+        elif link.kind == "vlan" and link.parent:
+            self.send(*link.parent, tagged(raw, link.vlan or 0))
+        elif link.parent and link.master:
+            self._arrive(link.parent[0], self.state.link(link.parent), raw)
+        elif link.parent:
+            self._into_switch(*link.parent, raw)
+
+    def see(self, tap: Tap, direction: str, raw: bytes, delay_ns: int = 0) -> None:
+        """Let a tap see a frame, if there is one that can."""
+        time_ns = self.clock.tick() + delay_ns
+        if tap in self._numbers and tap not in self.faults.blind:
+            number = self._numbers[tap]
+            self.sightings.append((number, time_ns, int(direction == "out"), raw))
+
+    def _passes(self, node: str, link: Link, direction: str, raw: bytes) -> bool:
+        """Let a frame pass a point; False if it is lost before."""
+        passing = Passing(self.probe, Point(node, link.name, direction), raw)
+        if self.faults.lose(passing):
+            return False
+        if not self.faults.unseen(passing):
+            delay_ns = LATE_NS if self.faults.late(passing) else 0
+            self.see((node, link.name), direction, raw, delay_ns)
+        leak = None if self._leaking else self.faults.leak(passing)
+        if leak:
+            self._leaking = True
+            self._arrive(leak[0], self.state.link(leak), raw)
+            self._leaking = False
+        return True
+
+    def _arrive(self, node: str, link: Link, raw: bytes) -> None:
+        """A frame comes in at an interface."""
+        if not self._passes(node, link, "in", raw):
+            return
+        vlan, inner = untagged(raw)
+        for name, sub in self.state.children((node, link.name), "vlan"):
+            if sub.vlan == vlan:
+                self._arrive(name, sub, inner)
+                return
+        for name, child in self.state.children((node, link.name), "macvlan"):
+            if _wants(child, raw):
+                self._arrive(name, child, raw)
+        if _wants(link, raw):
+            self.receive(node, link, raw)
+
+    def _from_macvlan(self, node: str, parent: tuple[str, str], raw: bytes) -> None:
+        """To siblings directly; out of the parent what is not for one of them alone."""
+        siblings = [
+            (name, link)
+            for name, link in self.state.children(parent, "macvlan")
+            if name != node and _wants(link, raw)
+        ]
+        if _is_group(raw) or not siblings:
+            self.send(*parent, raw)
+        for name, link in siblings:
+            self._arrive(name, link, raw)
+
+    def _into_switch(self, switch: str, port: str, raw: bytes) -> None:
+        """Through the bridge: to the port of the MAC address, to all if it is nobody's."""
+        came_in = self.state.link((switch, port))
+        if not self._passes(switch, came_in, "in", raw):
+            return
+        ports = [
+            link
+            for link in self.state.nodes[switch].links.values()
+            if link.master == came_in.master and link.name != port
+        ]
+        known = None if _is_group(raw) else self._host_of(raw[:6].hex(":"))
+        for link in ports:
+            host = link.parent[0] if link.parent else ""
+            if known in (None, host) and link.parent and self._passes(switch, link, "out", raw):
+                self._arrive(host, self.state.link(link.parent), raw)
+
+    def _host_of(self, mac: str) -> str | None:
+        """The host behind whose port a MAC address is."""
+        for name, node in self.state.nodes.items():
+            for link in node.links.values():
+                if link.mac == mac and link.parent:
+                    return link.parent[0] if link.kind == "macvlan" else name
+        return None
+
+
+def _is_group(raw: bytes) -> bool:
+    """Whether a frame is for many: the group bit of its destination (IEEE 802, section 8.2.2)."""
+    return bool(raw[0] & 1)
+
+
+def _wants(link: Link, raw: bytes) -> bool:
+    return _is_group(raw) or raw[:6].hex(":") == link.mac

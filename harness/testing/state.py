@@ -1,0 +1,160 @@
+"""What the steps of a plan have made: nodes, links, addresses, routes, rules, sysctls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface
+from typing import Any
+
+Step = dict[str, Any]
+LinkName = tuple[str, str]
+"""(node, interface)"""
+
+
+class Refused(Exception):
+    """A step that a kernel would refuse, in its words."""
+
+
+@dataclass
+class Link:
+    """An interface of a node."""
+
+    name: str
+    kind: str
+    mac: str
+    mtu: int
+    parent: LinkName | None = None
+    """What a macvlan or VLAN interface is on, or the far end of a veth pair."""
+    vlan: int | None = None
+    master: str | None = None
+    addresses: list[IPv4Interface] = field(default_factory=list)
+
+    @property
+    def has(self) -> set[str]:
+        """Its addresses, without prefix length."""
+        return {str(address.ip) for address in self.addresses}
+
+
+@dataclass
+class Node:
+    """A network namespace."""
+
+    links: dict[str, Link] = field(default_factory=dict)
+    sysctls: dict[str, str] = field(default_factory=dict)
+    gateway: str | None = None
+    """Where the default route leads."""
+    rules: dict[str, list[str]] = field(default_factory=dict)
+    """The rules of each iptables table, as `-S` prints them."""
+    policies: dict[str, str] = field(default_factory=dict)
+
+    def route(self, address: str) -> tuple[Link, str] | None:
+        """(interface, next hop) for an address; None where no route leads."""
+        for hop in (address, self.gateway):
+            for link in self.links.values():
+                nets = [own.network for own in link.addresses]
+                if hop and any(IPv4Address(hop) in net for net in nets):
+                    return link, hop
+        return None
+
+
+class State:
+    """All nodes; `apply` carries out one step."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self._made = 0
+        self._operations: dict[str, Callable[[Step], None]] = {
+            "namespace": self._namespace,
+            "sysctl": self._sysctl,
+            "bridge": self._bridge,
+            "veth": self._veth,
+            "vlan": self._vlan,
+            "vlan-delete": self._vlan_delete,
+            "macvlan": self._macvlan,
+            "address": self._address,
+            "route": self._route,
+            "iptables": self._iptables,
+        }
+
+    def apply(self, step: Step) -> None:
+        """Carry out a step; Refused if a kernel would not have it."""
+        operation = self._operations.get(step["do"])
+        if operation is None:
+            raise Refused(f"the fake cannot do {step['do']!r}")
+        try:
+            operation(step)
+        except KeyError as error:
+            raise Refused("no such interface") from error
+
+    def link(self, where: LinkName) -> Link:
+        """The interface of a name; KeyError if there is none."""
+        return self.nodes[where[0]].links[where[1]]
+
+    def children(self, where: LinkName, kind: str) -> list[tuple[str, Link]]:
+        """(node, interface) of each interface of a kind that is on another."""
+        return [
+            (name, link)
+            for name, node in self.nodes.items()
+            for link in node.links.values()
+            if link.kind == kind and link.parent == where
+        ]
+
+    def _add(self, node: str, link: Link) -> None:
+        if link.name in self.nodes[node].links:
+            raise Refused("File exists")
+        self.nodes[node].links[link.name] = link
+
+    def _mac(self) -> str:
+        self._made += 1
+        return f"0a:00:00:00:{self._made >> 8:02x}:{self._made & 0xFF:02x}"
+
+    def _namespace(self, step: Step) -> None:
+        if step["node"] in self.nodes:
+            raise Refused("File exists")
+        loopback = Link("lo", "loopback", "00:00:00:00:00:00", 65536)
+        loopback.addresses.append(IPv4Interface("127.0.0.1/8"))
+        self.nodes[step["node"]] = Node(links={"lo": loopback})
+
+    def _sysctl(self, step: Step) -> None:
+        self.nodes[step["node"]].sysctls.update(step["values"] | step["optional"])
+
+    def _bridge(self, step: Step) -> None:
+        self._add(step["node"], Link(step["name"], "bridge", self._mac(), step["mtu"]))
+
+    def _veth(self, step: Step) -> None:
+        here, there = (step["node"], step["name"]), (step["peer_node"], step["peer"])
+        own, mtu = step["mac"] or self._mac(), step["mtu"]
+        self._add(here[0], Link(here[1], "veth", own, mtu, parent=there))
+        port = Link(there[1], "veth", self._mac(), mtu, parent=here, master=step["master"])
+        self._add(there[0], port)
+
+    def _vlan(self, step: Step) -> None:
+        trunk = (step["node"], step["parent"])
+        on = self.link(trunk)
+        link = Link(step["name"], "vlan", on.mac, on.mtu, parent=trunk, vlan=step["id"])
+        self._add(step["node"], link)
+
+    def _vlan_delete(self, step: Step) -> None:
+        del self.nodes[step["node"]].links[step["name"]]
+
+    def _macvlan(self, step: Step) -> None:
+        parent = (step["parent_node"], step["parent"])
+        mtu = self.link(parent).mtu
+        self._add(step["node"], Link(step["name"], "macvlan", step["mac"], mtu, parent=parent))
+
+    def _address(self, step: Step) -> None:
+        self.link((step["node"], step["link"])).addresses.append(IPv4Interface(step["cidr"]))
+
+    def _route(self, step: Step) -> None:
+        self.nodes[step["node"]].gateway = step["via"]
+
+    def _iptables(self, step: Step) -> None:
+        node = self.nodes[step["node"]]
+        rules = node.rules.setdefault(step["table"], [])
+        for line in step["lines"]:
+            if line.startswith("-A "):
+                rules.append(line)
+            else:
+                rules.remove(line.replace("-D ", "-A ", 1))
+        node.policies.update(step["policies"])

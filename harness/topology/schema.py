@@ -1,0 +1,97 @@
+"""The JSON Schema of the topology format, for editors; made from the models that read it.
+
+What the models cannot say (names that refer to each other, addresses in their subnets) only
+reading tells.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from harness.topology.file import _File
+
+ID = "urn:harness:topology:1"
+TITLE = "topology of a macvlan lab"
+VLAN_KEY = "^([1-9][0-9]{0,2}|[1-3][0-9]{3}|40[0-8][0-9]|409[0-4])$"
+"""1 to 4094 as text: the keys of a JSON object always are."""
+BY_VLAN = ("vlans", "addresses")
+"""Sections whose keys are VLAN ids."""
+
+DESCRIPTIONS = {
+    "File": "One lab. topologies/README.md explains the format by example.",
+    "File.name": "The lab's name: a-z, 0-9 and -, at most 31 characters.",
+    "File.purpose": "One line for reports.",
+    "File.trunk": "Every host's end of the 802.1Q trunk.",
+    "File.management": "The network by which the hosts are reached; no lab traffic crosses it.",
+    "File.vlans": "VLANs by IEEE 802.1Q id, 1 to 4094.",
+    "File.hosts": "Docker hosts and gateway hosts by name, at most 200.",
+    "File.endpoints": "Containers by name, each with one macvlan interface, eth0.",
+    "File.gateway": "The host that routes in the stage `routed`; without it there is only the "
+    "stage `isolated`.",
+    "Trunk.interface": "The trunk interface of every host.",
+    "Trunk.mtu": "Octets of an IP packet on the trunk, the tag not counted.",
+    "Management.interface": "The management interface of every host.",
+    "Management.subnet": "The subnet in which each host has its management address.",
+    "Vlan.subnet": "The IPv4 subnet of the VLAN, as 172.16.10.0/24.",
+    "Vlan.gateway": "The default route of its endpoints, whether or not a host holds the address.",
+    "Vlan.network": "The name of its Docker network; default `mac_net` and the id.",
+    "Vlan.overlap": "`intended` where its subnet overlaps that of a VLAN above it.",
+    "Host.management": "The host's address in the management subnet.",
+    "Endpoint.host": "The host that carries it: a key of `hosts`.",
+    "Endpoint.vlan": "The VLAN that it is in: a key of `vlans`.",
+    "Endpoint.address": "Its address in the VLAN's subnet, without a prefix length.",
+    "Endpoint.mac": "Its unicast MAC address in lower case; default 02:42 and the address, as "
+    "Docker has it.",
+    "Gateway.host": "The gateway host: a key of `hosts`, and one that carries no endpoints.",
+    "Gateway.addresses": "Its address in each VLAN that it routes, by VLAN id; what `gateway` of "
+    "the VLAN says.",
+    "Gateway.masquerade": "VLANs into which packets leave with the gateway's address as source.",
+    "Gateway.forward": "The FORWARD chain of its filter table.",
+    "Forward.policy": "What happens to a packet that no rule takes.",
+    "Forward.between": "[from, to] pairs of VLANs: a rule that accepts, and one for the replies.",
+}
+"""What an editor shows of a key, by section and key."""
+
+
+def schema() -> dict[str, Any]:
+    """Make the JSON Schema (draft 2020-12) of a topology file."""
+    made = _renamed(_File.model_json_schema())
+    sections = made.pop("$defs")
+    top = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": ID, "title": TITLE}
+    top |= {key: value for key, value in made.items() if key != "title"}
+    for name, section in ({"File": top} | sections).items():
+        _describe(name, section)
+    return top | {"$defs": sections}
+
+
+def text() -> str:
+    """The schema as the file that editors read, topologies/schema.json."""
+    return json.dumps(schema(), indent=2) + "\n"
+
+
+def _renamed(node: Any) -> Any:
+    """The models' schema without the marks of private names and titles that say nothing."""
+    if isinstance(node, list):
+        return [_renamed(item) for item in node]
+    if isinstance(node, dict):
+        made = {
+            key.removeprefix("_"): value.replace("/_", "/") if key == "$ref" else _renamed(value)
+            for key, value in node.items()
+            if key != "title" or not isinstance(value, str)
+        }
+        # Else a name that is not of the pattern would be a key of any kind.
+        return made | {"additionalProperties": False} if "patternProperties" in made else made
+    return node
+
+
+def _describe(name: str, section: dict[str, Any]) -> None:
+    """Say what a section and its keys mean, and which keys a section by VLAN id takes."""
+    section.pop("description", None)
+    if name in DESCRIPTIONS:
+        section["description"] = DESCRIPTIONS[name]
+    for key, value in section["properties"].items():
+        said = DESCRIPTIONS.get(f"{name}.{key}")
+        value.update({"description": said} if said else {})
+        if key in BY_VLAN:
+            value["propertyNames"] = {"pattern": VLAN_KEY}

@@ -1,0 +1,111 @@
+"""Walk a probe through the modelled network: the points that it passes, in order.
+
+The model knows VLAN membership, macvlan's bridge mode, the trunk and the gateway host. It never
+looks at a lab.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.flow import Cell, Outcome, Point
+from harness.topology import Topology
+
+
+@dataclass(frozen=True)
+class Waypoint:
+    """A point of a modelled path, and the VLAN in which the frame must be there."""
+
+    point: Point
+    vlan: int
+
+
+def path(topology: Topology, cell: Cell) -> tuple[Waypoint, ...]:
+    """The points from the source's interface to the destination's.
+
+    For a cell that must not reach these are the points on the way that a leak would take: out in
+    the source's VLAN and in at the destination, so that "lost before" can be said of it too.
+    """
+    src, dst = cell.src, cell.dst
+    via = cell.expectation.via
+    if not via:
+        vlan = vlan_of(topology, src, dst)
+        return _segment(topology, src, dst, vlan, vlan_of(topology, dst, src))
+    points: tuple[Waypoint, ...] = ()
+    for near, far in zip((src, *via), (*via, dst), strict=True):
+        vlan = vlan_of(topology, far, near) if near in via else vlan_of(topology, near, far)
+        points += _segment(topology, near, far, vlan, vlan)
+    return points
+
+
+def allowed_vlans(topology: Topology, cell: Cell) -> frozenset[int]:
+    """The VLANs in which the probe's frames may be seen at all."""
+    own = vlan_of(topology, cell.src, cell.dst)
+    if cell.expectation.via and cell.expectation.outcome is Outcome.REACHED:
+        return frozenset((own, vlan_of(topology, cell.dst, cell.src)))
+    return frozenset((own,))
+
+
+def vlan_of(topology: Topology, node: str, other: str) -> int:
+    """The VLAN of a node; a host stands in the VLAN of the node that it talks to."""
+    vlan = topology.endpoint_vlans.get(node)
+    return topology.endpoint_vlans[other] if vlan is None else vlan
+
+
+def carrier(topology: Topology, node: str) -> str:
+    """The host that a node's frames leave through: an endpoint's host, or the host itself."""
+    return topology.endpoint_hosts.get(node, node)
+
+
+def source_interface(topology: Topology, cell: Cell) -> str:
+    """The interface of the source that a probe leaves through."""
+    return path(topology, cell)[0].point.interface
+
+
+def domain(topology: Topology, node: str, interface: str, outer_tag: int | None) -> int | None:
+    """The VLAN in which a frame is, when seen at an interface; None where there is none.
+
+    On the trunk the outer tag says it; behind it the interface does, whatever tag of its own a
+    frame carries there.
+    """
+    endpoint_vlan = topology.endpoint_vlans.get(node)
+    if endpoint_vlan is not None:
+        return endpoint_vlan
+    prefix = f"{topology.trunk}."
+    if interface.startswith(prefix):
+        return int(interface[len(prefix) :])
+    return None if interface == topology.management else outer_tag
+
+
+def _segment(topology: Topology, src: str, dst: str, out: int, into: int) -> tuple[Waypoint, ...]:
+    """One layer-2 segment; siblings on one parent talk without the parent seeing unicast."""
+    hosts = topology.endpoint_hosts
+    if src in hosts and hosts[src] == hosts.get(dst) and out == into:
+        return (
+            Waypoint(Point(src, "eth0", "out"), out),
+            Waypoint(Point(dst, "eth0", "in"), into),
+        )
+    return (*_leaving(topology, src, out), *_entering(topology, dst, out, into))
+
+
+def _leaving(topology: Topology, node: str, vlan: int) -> tuple[Waypoint, ...]:
+    host = carrier(topology, node)
+    points = (
+        Point(host, topology.subinterface(vlan), "out"),
+        Point(host, topology.trunk, "out"),
+        Point("switch", topology.port(host), "in"),
+    )
+    own = (Point(node, "eth0", "out"),) if host != node else ()
+    return tuple(Waypoint(point, vlan) for point in own + points)
+
+
+def _entering(topology: Topology, node: str, wire: int, vlan: int) -> tuple[Waypoint, ...]:
+    """In at a node: on the trunk still in VLAN `wire`, behind it in `vlan`."""
+    host = carrier(topology, node)
+    own = (Waypoint(Point(node, "eth0", "in"), vlan),) if host != node else ()
+    return (
+        Waypoint(Point("switch", topology.port(host), "out"), wire),
+        Waypoint(Point(host, topology.trunk, "in"), wire),
+        Waypoint(Point(host, topology.subinterface(vlan), "in"), vlan),
+        *own,
+    )

@@ -1,0 +1,120 @@
+"""Load small BPF programs of the scheduler's classifier type with bpf(2).
+
+Instructions are (opcode, destination register, source register, offset, immediate), numbered as in
+<linux/bpf.h> and <linux/bpf_common.h>. The helpers' numbers are those of `enum bpf_func_id`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+from collections.abc import Sequence
+
+Instruction = tuple[int, int, int, int, int]
+
+PROG_LOAD = 5
+PROG_TYPE_SCHED_CLS = 3
+SYSCALL_NUMBER = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}
+"""bpf(2) by architecture, from the kernel's system call tables."""
+
+SKB_VLAN_PRESENT = 20
+SKB_VLAN_TCI = 24
+"""Offsets in `struct __sk_buff`."""
+
+VLAN_ID_MASK = 0xFFF
+"""The VLAN id's 12 bits of the tag control information (IEEE 802.1Q)."""
+
+VLAN_PUSH, VLAN_POP, REDIRECT = 18, 19, 23
+ACT_SHOT, ACT_UNSPEC = 2, -1
+"""<linux/pkt_cls.h>; with direct action, `unspec` goes on with the next filter."""
+
+
+def mov(register: int, value: int) -> Instruction:
+    """Register = immediate (BPF_ALU64 | BPF_MOV | BPF_K)."""
+    return (0xB7, register, 0, 0, value)
+
+
+def mov_register(register: int, source: int) -> Instruction:
+    """Register = register (BPF_ALU64 | BPF_MOV | BPF_X)."""
+    return (0xBF, register, source, 0, 0)
+
+
+def load_word(register: int, base: int, offset: int) -> Instruction:
+    """Register = 32 bits at base + offset (BPF_LDX | BPF_MEM | BPF_W)."""
+    return (0x61, register, base, offset, 0)
+
+
+def bit_and(register: int, value: int) -> Instruction:
+    """Register &= immediate (BPF_ALU64 | BPF_AND | BPF_K)."""
+    return (0x57, register, 0, 0, value)
+
+
+def jump_equal(register: int, value: int, skip: int) -> Instruction:
+    """Skip instructions if register == immediate (BPF_JMP | BPF_JEQ | BPF_K)."""
+    return (0x15, register, 0, skip, value)
+
+
+def jump_not_equal(register: int, value: int, skip: int) -> Instruction:
+    """Skip instructions if register != immediate (BPF_JMP | BPF_JNE | BPF_K)."""
+    return (0x55, register, 0, skip, value)
+
+
+def call(helper: int) -> Instruction:
+    """Call a helper: arguments in r1..r5, result in r0 (BPF_JMP | BPF_CALL)."""
+    return (0x85, 0, 0, 0, helper)
+
+
+def leave() -> Instruction:
+    """End with r0 as the action (BPF_JMP | BPF_EXIT)."""
+    return (0x95, 0, 0, 0, 0)
+
+
+def only_vlan(vlan_id: int) -> list[Instruction]:
+    """Go on with frames whose outer tag is of a VLAN, r6 being their context; leave out all others.
+
+    What is left out goes on to the next filter, untouched.
+    """
+    return [
+        mov_register(6, 1),
+        mov(0, ACT_UNSPEC),
+        load_word(2, 6, SKB_VLAN_PRESENT),
+        jump_not_equal(2, 0, 1),
+        leave(),
+        load_word(2, 6, SKB_VLAN_TCI),
+        bit_and(2, VLAN_ID_MASK),
+        jump_equal(2, vlan_id, 1),
+        leave(),
+    ]
+
+
+def load(program: Sequence[Instruction]) -> int:
+    """Load a program; its file descriptor. OSError with the verifier's answer if refused."""
+    octets = b"".join(
+        struct.pack("=BBhi", code, (source << 4) | register, offset, value)
+        for code, register, source, offset, value in program
+    )
+    instructions = ctypes.create_string_buffer(octets, len(octets))
+    licence = ctypes.create_string_buffer(b"Apache-2.0")
+    log = ctypes.create_string_buffer(4096)
+    attributes = struct.pack(
+        "=IIQQIIQII",
+        PROG_TYPE_SCHED_CLS,
+        len(program),
+        ctypes.addressof(instructions),
+        ctypes.addressof(licence),
+        1,
+        len(log),
+        ctypes.addressof(log),
+        0,
+        0,
+    )
+    libc = ctypes.CDLL(None, use_errno=True)
+    number = SYSCALL_NUMBER[platform.machine()]
+    descriptor = libc.syscall(number, PROG_LOAD, attributes, len(attributes))
+    if descriptor < 0:
+        errno = ctypes.get_errno()
+        said = log.value.decode(errors="replace").strip().splitlines()[-1:]
+        raise OSError(errno, " ".join(["bpf(BPF_PROG_LOAD):", os.strerror(errno), *said]))
+    return int(descriptor)

@@ -1,0 +1,125 @@
+"""Every function that a controller calls on a worker. What goes in and out is plain data.
+
+Each imports what it needs when it is called: the controller imports this module only to name the
+functions, and must not pay for what they need where they run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+NOTE = "/run/harness/lab.json"
+"""Where a lab that stays up says what it is, on the tmpfs of its own mount namespace."""
+
+
+def prepare() -> None:
+    """Make the worker's new namespaces ready for a lab."""
+    from harness.worker import namespaces
+
+    namespaces.prepare()
+
+
+def facts() -> dict[str, Any]:
+    """Kernel, VLAN datapath, firewall backend, versions."""
+    from harness.worker import evidence as readings
+
+    return readings.facts()
+
+
+def apply(steps: list[dict[str, Any]]) -> dict[str, Any]:
+    """Carry out the steps of a plan; see `steps.apply`."""
+    from harness.worker import steps as operations
+
+    return operations.apply(steps)
+
+
+def sweep(plan: dict[str, Any]) -> dict[str, Any]:
+    """Send and capture; see `sweep.sweep`. `{"failed": why}` if the sweep could not start."""
+    from harness.worker import sweep as sweeping
+
+    try:
+        return sweeping.sweep(plan)
+    except OSError as error:
+        return {"failed": str(error.args[-1])}
+
+
+def evidence(wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Read (node, kind) pairs; see `evidence.read`."""
+    from harness.worker import evidence as readings
+
+    return readings.read(list(wanted))
+
+
+def run(node: str | None, argv: Sequence[str], stdin: str = "") -> dict[str, Any]:
+    """Run a command on a node; `{"code", "out", "err"}`."""
+    from harness.worker import process
+
+    return process.run(node, argv, stdin)
+
+
+def start(node: str, argv: Sequence[str]) -> dict[str, Any]:
+    """Start a process that stays; see `live.start`."""
+    from harness.worker import live
+
+    try:
+        return live.start(node, list(argv))
+    except OSError as error:
+        return {"failed": str(error)}
+
+
+def said(pid: int, text: str, within: float) -> dict[str, Any]:
+    """What a process has written; see `live.said`."""
+    from harness.worker import live
+
+    return live.said(pid, text, within)
+
+
+def stop(pid: int) -> None:
+    """End a process; see `live.stop`."""
+    from harness.worker import live
+
+    live.stop(pid)
+
+
+def watch(node: str, interface: str) -> dict[str, Any]:
+    """Open a tap; `{"tap": number}` for `seen`, or `{"failed": why}`."""
+    from harness.worker import live
+
+    try:
+        return {"tap": live.watch(node, interface)}
+    except OSError as error:
+        return {"failed": str(error.args[-1])}
+
+
+def seen(tap: int) -> dict[str, Any]:
+    """Everything that a tap has seen; see `live.seen`."""
+    from harness.worker import live
+
+    return live.seen(tap)
+
+
+def end() -> None:
+    """Close what would make the end of this process slow."""
+    from harness.worker import taps
+
+    taps.close_all()
+
+
+def note(description: dict[str, Any]) -> None:
+    """Write down what this lab is, for workers that enter it later."""
+    os.makedirs(os.path.dirname(NOTE), exist_ok=True)
+    with open(NOTE, "w", encoding="utf-8") as file:
+        json.dump(description, file)
+
+
+def noted() -> dict[str, Any] | None:
+    """What `note` wrote, or None in a lab where nobody did."""
+    try:
+        with open(NOTE, encoding="utf-8") as file:
+            described: dict[str, Any] = json.load(file)
+    except FileNotFoundError:
+        return None
+    return described

@@ -1,0 +1,266 @@
+"""Readings of a node's state: raw, parsed, and the command that shows a person the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import socket
+from typing import Any, Callable
+
+from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.nfnetlink.nfctsocket import nfct_msg
+
+from harness.worker import firewall, namespaces, neighbours, netlink, process, vlan
+
+Reading = dict[str, Any]
+
+SYSCTLS = (
+    "net.ipv4.ip_forward",
+    "net.ipv4.conf.all.rp_filter",
+    "net.ipv4.conf.default.rp_filter",
+    "net.ipv4.conf.all.arp_ignore",
+    "net.ipv4.conf.all.arp_filter",
+    "net.ipv4.conf.all.proxy_arp",
+    "net.ipv4.icmp_ratelimit",
+    "net.ipv4.icmp_echo_ignore_all",
+    "net.ipv6.conf.all.disable_ipv6",
+    "net.bridge.bridge-nf-call-iptables",
+    "net.netfilter.nf_conntrack_count",
+    "net.netfilter.nf_conntrack_max",
+)
+"""What decides whether a packet passes a node."""
+
+NETLINK_NETFILTER = 12
+CONNTRACK_GET = (1 << 8) | 1
+"""NFNL_SUBSYS_CTNETLINK and IPCTNL_MSG_CT_GET of <linux/netfilter/nfnetlink*.h>."""
+
+MAIN_TABLE = 254
+"""RT_TABLE_MAIN of <linux/rtnetlink.h>."""
+
+SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
+"""/etc/iproute2/rt_scopes."""
+
+
+def read(wanted: list[tuple[str, str]]) -> list[Reading]:
+    """Read (node, kind) pairs; a kind that a node does not have gives no reading.
+
+    The kind `route-get ADDRESS` asks the node for its route to an address.
+    """
+    found = []
+    saves = firewall.saves([node for node, kind in wanted if kind == "firewall"])
+    for node, kind in wanted:
+        word, _, argument = kind.partition(" ")
+        if argument:
+            command, (parsed, raw) = f"ip route get {argument}", _route_get(node, argument)
+        elif word == "firewall":
+            command, (parsed, raw) = "iptables-save -c", _firewall(saves[node])
+        else:
+            command, reader = _READERS[word]
+            parsed, raw = reader(node)
+        if parsed is not None:
+            found.append(
+                {"node": node, "kind": kind, "command": command, "parsed": parsed, "raw": raw}
+            )
+    return found
+
+
+def versions() -> dict[str, str]:
+    """The kernel and the tools that the lab is made with."""
+    found = {"kernel": platform.release(), "python": platform.python_version()}
+    for tool in ("iptables-nft", "iptables-legacy"):
+        if shutil.which(tool):
+            found[tool] = process.run(None, [tool, "--version"])["out"].strip()
+    return found
+
+
+def facts() -> dict[str, Any]:
+    """What the run's head names: kernel, architecture, VLAN datapath, firewall backend, CPUs."""
+    return {
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "vlan_datapath": vlan.datapath(),
+        "firewall_backend": firewall.backend() or "none",
+        "cpus": os.cpu_count() or 1,
+        "versions": versions(),
+    }
+
+
+def _links(node: str) -> tuple[Any, str]:
+    messages = list(namespaces.route(node).get_links())
+    names = {message["index"]: message.get("ifname") for message in messages}
+    return [_link(message, names) for message in messages], _raw(messages)
+
+
+def _link(message: Any, names: dict[int, str]) -> dict[str, Any]:
+    info = message.get("linkinfo")
+    kind = info.get("kind") if info else None
+    data = info.get("data") if info else None
+    stats = message.get("stats64") or message.get("stats")
+    link = {
+        "name": message.get("ifname"),
+        "kind": kind,
+        "mac": message.get("address"),
+        "mtu": message.get("mtu"),
+        "state": message.get("operstate"),
+        "up": bool(message["flags"] & 1),
+        "promiscuity": message.get("promiscuity"),
+        "master": names.get(message.get("master")),
+        "alias": message.get("ifalias"),
+        "rx_dropped": stats["rx_dropped"] if stats else None,
+        "tx_dropped": stats["tx_dropped"] if stats else None,
+    }
+    if kind == "vlan" and data:
+        link["vlan_id"] = data.get("vlan_id")
+        link["parent"] = names.get(message.get("link"))
+    if kind == "macvlan" and data:
+        link["macvlan_mode"] = data.get("macvlan_mode")
+    return link
+
+
+def _addresses(node: str) -> tuple[Any, str]:
+    messages = list(namespaces.route(node).get_addr())
+    parsed = [
+        {
+            "interface": message.get("label") or message["index"],
+            "address": f"{message.get('address')}/{message['prefixlen']}",
+            "scope": SCOPES.get(message["scope"], str(message["scope"])),
+        }
+        for message in messages
+    ]
+    return parsed, _raw(messages)
+
+
+def _routes(node: str) -> tuple[Any, str]:
+    messages = list(namespaces.route(node).get_routes(family=socket.AF_INET, table=MAIN_TABLE))
+    with namespaces.entered(node):
+        parsed = [
+            {
+                "dst": _prefix(message),
+                "via": message.get("gateway"),
+                "interface": _name(message.get("oif")),
+                "source": message.get("prefsrc"),
+                "metric": message.get("priority"),
+            }
+            for message in messages
+        ]
+    return parsed, _raw(messages)
+
+
+def _name(index: Any) -> Any:
+    """An interface's name in the namespace that the thread is in; None if it has none."""
+    try:
+        return socket.if_indextoname(index) if index else None
+    except OSError:
+        return None
+
+
+def _prefix(message: Any) -> str:
+    return f"{message.get('dst')}/{message['dst_len']}" if message.get("dst") else "default"
+
+
+def _neighbours(node: str) -> tuple[Any, str]:
+    table = neighbours.table([node])
+    raw = [f"{row['address']} lladdr {row['mac']} {row['state']}" for row in table]
+    return table, "\n".join(raw) + "\n"
+
+
+def _bridge_fdb(node: str) -> tuple[Any, str]:
+    messages = list(namespaces.route(node).fdb("dump"))
+    with namespaces.entered(node):
+        parsed = [
+            {"mac": message.get("lladdr"), "interface": _name(message["ifindex"])}
+            for message in messages
+        ]
+    return parsed, _raw(messages)
+
+
+def _firewall(found: list[dict[str, str]]) -> tuple[Any, str]:
+    raw = "".join(f"# {save['backend']}-save -c\n{save['text']}" for save in found)
+    rules = [
+        {"backend": save["backend"], **line}
+        for save in found
+        for line in firewall.parse(save["text"])
+    ]
+    return rules, raw
+
+
+def _conntrack(node: str) -> tuple[Any, str]:
+    asked = bytes([socket.AF_INET, 0, 0, 0])  # struct nfgenmsg
+    messages = []
+    for body in netlink.dump(node, NETLINK_NETFILTER, CONNTRACK_GET, asked):
+        message = nfct_msg(netlink.message(CONNTRACK_GET, 0, body))
+        message.decode()
+        messages.append(message)
+    return [_flow(message) for message in messages], _raw(messages)
+
+
+def _flow(message: Any) -> dict[str, Any]:
+    """One conntrack entry: its tuple as it came, and the one that replies must have."""
+    return {
+        "original": _tuple(message.get_attr("CTA_TUPLE_ORIG")),
+        "reply": _tuple(message.get_attr("CTA_TUPLE_REPLY")),
+        "status": message.get_attr("CTA_STATUS"),
+    }
+
+
+def _tuple(half: Any) -> dict[str, Any]:
+    ip, proto = half.get_attr("CTA_TUPLE_IP"), half.get_attr("CTA_TUPLE_PROTO")
+    return {
+        "src": ip.get_attr("CTA_IP_V4_SRC"),
+        "dst": ip.get_attr("CTA_IP_V4_DST"),
+        "protocol": proto.get_attr("CTA_PROTO_NUM"),
+        "src_port": proto.get_attr("CTA_PROTO_SRC_PORT"),
+        "dst_port": proto.get_attr("CTA_PROTO_DST_PORT"),
+        "icmp_id": proto.get_attr("CTA_PROTO_ICMP_ID"),
+    }
+
+
+def _route_get(node: str, address: str) -> tuple[Any, str]:
+    try:
+        messages = list(namespaces.route(node).route("get", dst=address))
+    except NetlinkError as error:
+        return {"dst": address, "error": str(error.args[-1])}, str(error)
+    message = messages[0]
+    with namespaces.entered(node):
+        interface = _name(message.get("oif"))
+    return {
+        "dst": address,
+        "via": message.get("gateway"),
+        "interface": interface,
+        "source": message.get("prefsrc"),
+    }, _raw(messages)
+
+
+def _sysctls(node: str) -> tuple[Any, str]:
+    parsed = {}
+    with namespaces.entered(node):
+        for key in SYSCTLS:
+            try:
+                with open("/proc/sys/" + key.replace(".", "/"), encoding="ascii") as file:
+                    parsed[key] = file.read().strip()
+            except OSError:
+                continue
+    return parsed, "".join(f"{key} = {value}\n" for key, value in parsed.items())
+
+
+def _raw(messages: list[Any]) -> str:
+    """Netlink messages as JSON, a message a line."""
+    return "".join(json.dumps(message, default=str) + "\n" for message in messages)
+
+
+_READERS: dict[str, tuple[str, Callable[[str], tuple[Any, str]]]] = {
+    "links": ("ip -details -statistics link show", _links),
+    "addresses": ("ip address show", _addresses),
+    "routes": ("ip route show table main", _routes),
+    "neighbours": ("ip neighbour show", _neighbours),
+    "fdb": ("bridge fdb show", _bridge_fdb),
+    "conntrack": ("conntrack -L", _conntrack),
+    "sysctls": ("sysctl --all", _sysctls),
+}
+
+KINDS = (*_READERS, "firewall")
+"""Every kind of reading but `route-get`."""
+
+__all__ = ["KINDS", "facts", "read", "versions"]

@@ -1,0 +1,92 @@
+"""iptables on a node: iptables-nft or iptables-legacy, whichever works on this kernel."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+from harness.worker import namespaces, process
+
+BACKENDS = ("iptables-nft", "iptables-legacy")
+
+_backend: list[str | None] = [None]
+
+
+def backend() -> str | None:
+    """The first backend that takes a NAT rule in the worker's own namespace, or None.
+
+    Listing is no proof: iptables-nft lists tables that the kernel cannot make.
+    """
+    if _backend[0] is None:
+        _backend[0] = next((name for name in BACKENDS if _works(name)), None)
+    return _backend[0]
+
+
+def _works(name: str) -> bool:
+    if not shutil.which(name):
+        return False
+    rule = ["POSTROUTING", "-o", "ask0", "-j", "MASQUERADE"]
+    done = [process.run(None, [name, "-t", "nat", how, *rule])["code"] for how in ("-A", "-D")]
+    return done == [0, 0]
+
+
+def restore(
+    node: str, table: str, lines: Sequence[str], policies: dict[str, str]
+) -> dict[str, Any]:
+    """Apply rule lines (`-A`, `-D`) and chain policies to one table, leaving the rest alone."""
+    name = backend()
+    if name is None:
+        return {"code": 127, "out": "", "err": "neither iptables-nft nor iptables-legacy works"}
+    chains = [f":{chain} {policy} [0:0]" for chain, policy in sorted(policies.items())]
+    script = "\n".join([f"*{table}", *chains, *lines, "COMMIT", ""])
+    return process.run(node, [f"{name}-restore", "--noflush", "--counters"], script)
+
+
+def saves(nodes: Sequence[str]) -> dict[str, list[dict[str, str]]]:
+    """What every backend in use on each node has, with counters: `{"backend", "text"}` each.
+
+    iptables-legacy is asked only where its tables are loaded: asking would load them.
+    """
+    asked = [
+        (node, name)
+        for node in nodes
+        for name in BACKENDS
+        if shutil.which(name) and (name == "iptables-nft" or _legacy_in_use(node))
+    ]
+    texts = process.run_together([(node, [f"{name}-save", "--counters"]) for node, name in asked])
+    found: dict[str, list[dict[str, str]]] = {node: [] for node in nodes}
+    for (node, name), text in zip(asked, texts):
+        found[node].append({"backend": name, "text": text})
+    return found
+
+
+def _legacy_in_use(node: str) -> bool:
+    with namespaces.entered(node):
+        try:
+            with open("/proc/net/ip_tables_names", encoding="ascii") as names:
+                return bool(names.read().strip())
+        except OSError:
+            return False
+
+
+def parse(text: str) -> list[dict[str, Any]]:
+    """The chains and rules of an iptables-save text, in its order, with packets and octets."""
+    found: list[dict[str, Any]] = []
+    table = ""
+    for line in text.splitlines():
+        if line.startswith("*"):
+            table = line[1:]
+        elif line.startswith(":"):
+            chain, policy, counters = line[1:].split(" ")
+            found.append({"table": table, "chain": chain, "policy": policy, **_counters(counters)})
+        elif line.startswith("["):
+            counters, _, rule = line.partition(" ")
+            chain = rule.split(" ")[1]
+            found.append({"table": table, "chain": chain, "rule": rule, **_counters(counters)})
+    return found
+
+
+def _counters(text: str) -> dict[str, int]:
+    packets, octets = text.strip("[]").split(":")
+    return {"packets": int(packets), "octets": int(octets)}

@@ -1,0 +1,105 @@
+"""Network namespaces of a lab's nodes, named where ip-netns(8) looks for them.
+
+The worker's own mount namespace has a tmpfs on /run, so the names are the lab's own, and so is the
+lock that iptables-legacy takes there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pyroute2 import IPRoute
+
+DIRECTORY = "/run/netns"
+CLONE_NEWNET = 0x40000000
+"""<linux/sched.h>."""
+MS_BIND = 4096
+"""<linux/mount.h>."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_current: list[str | None] = [None]
+_files: dict[str, int] = {}
+_routes: dict[str, IPRoute] = {}
+
+
+def prepare() -> None:
+    """Give the worker's mount namespace a /run of its own. To be called once, in a new lab."""
+    _check(_libc.mount(b"tmpfs", b"/run", b"tmpfs", 0, b"mode=755"), "mount tmpfs on /run")
+    os.mkdir(DIRECTORY)
+
+
+def create(node: str) -> None:
+    """Make a network namespace and name it; its loopback is up."""
+    home = _home()
+    _check(_libc.unshare(CLONE_NEWNET), "unshare a network namespace")
+    try:
+        path = os.path.join(DIRECTORY, node)
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o444))
+        source = b"/proc/thread-self/ns/net"
+        _check(_libc.mount(source, path.encode(), b"none", MS_BIND, None), f"mount {path}")
+        _files[node] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        _current[0] = node
+        route(node).link("set", index=1, state="up")
+    finally:
+        _setns(home)
+        _current[0] = None
+
+
+@contextmanager
+def entered(node: str | None) -> Iterator[None]:
+    """Run the body inside a node's namespace: sockets, /proc/sys/net and child processes are its.
+
+    None is the worker's own namespace. Entering twice is free.
+    """
+    before = _current[0]
+    if before == node:
+        yield
+        return
+    _enter(node)
+    try:
+        yield
+    finally:
+        _enter(before)
+
+
+def descriptor(node: str) -> int:
+    """An open file of the node's namespace; FileNotFoundError if there is no such node."""
+    if node not in _files:
+        _home()
+        _files[node] = os.open(os.path.join(DIRECTORY, node), os.O_RDONLY | os.O_CLOEXEC)
+    return _files[node]
+
+
+def route(node: str) -> Any:
+    """The node's rtnetlink socket; made on first use and kept."""
+    if node not in _routes:
+        with entered(node):
+            _routes[node] = IPRoute()
+    return _routes[node]
+
+
+def _home() -> int:
+    """The worker's own network namespace, remembered before the first change of it."""
+    if "" not in _files:
+        _files[""] = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    return _files[""]
+
+
+def _enter(node: str | None) -> None:
+    home = _home()
+    _setns(home if node is None else descriptor(node))
+    _current[0] = node
+
+
+def _setns(descriptor_: int) -> None:
+    _check(_libc.setns(descriptor_, CLONE_NEWNET), "enter a network namespace")
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, f"{what}: {os.strerror(errno)}")

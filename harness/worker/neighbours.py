@@ -1,0 +1,72 @@
+"""Neighbour (ARP) entries: read and flushed, as ip-neighbour(8) does."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from harness.worker import namespaces, netlink
+
+MESSAGE = struct.Struct("=BxxxiHBB")
+"""`struct ndmsg` of <linux/neighbour.h>: family, interface, state, flags, type."""
+DELETE, GET = 29, 30
+"""RTM_DELNEIGH and RTM_GETNEIGH of <linux/rtnetlink.h>."""
+DESTINATION, LINK_ADDRESS = 1, 2
+"""NDA_DST and NDA_LLADDR."""
+
+STATES = {
+    0x01: "INCOMPLETE",
+    0x02: "REACHABLE",
+    0x04: "STALE",
+    0x08: "DELAY",
+    0x10: "PROBE",
+    0x20: "FAILED",
+    0x40: "NOARP",
+    0x80: "PERMANENT",
+}
+"""NUD_* of <linux/neighbour.h>, by the names of ip(8)."""
+KEPT = 0x40 | 0x80
+"""NOARP and PERMANENT: what somebody set stays."""
+
+
+def table(nodes: list[str]) -> list[dict[str, Any]]:
+    """All IPv4 entries of the nodes."""
+    found = []
+    for node in nodes:
+        with namespaces.entered(node):
+            for index, state, address, mac in _entries(node):
+                found.append(
+                    {
+                        "node": node,
+                        "interface": socket.if_indextoname(index),
+                        "address": socket.inet_ntoa(address),
+                        "mac": mac.hex(":") or None,
+                        "state": STATES.get(state, str(state)),
+                    }
+                )
+    return found
+
+
+def flush(nodes: list[str]) -> None:
+    """Delete every entry that the kernel learned; a packet that waits in one goes with it."""
+    for node in nodes:
+        for index, state, address, _ in list(_entries(node)):
+            if state & KEPT:
+                continue
+            head = MESSAGE.pack(socket.AF_INET, index, 0, 0, 0)
+            entry = head + netlink.attribute(DESTINATION, address)
+            with contextlib.suppress(FileNotFoundError):  # it went by itself meanwhile
+                netlink.request(node, socket.NETLINK_ROUTE, DELETE, entry)
+
+
+def _entries(node: str) -> Iterator[tuple[int, int, bytes, bytes]]:
+    """(interface index, state, address, MAC or nothing) of each entry."""
+    asked = MESSAGE.pack(socket.AF_INET, 0, 0, 0, 0)
+    for body in netlink.dump(node, socket.NETLINK_ROUTE, GET, asked):
+        _, index, state, _, _ = MESSAGE.unpack_from(body)
+        found = netlink.attributes(body, MESSAGE.size)
+        if DESTINATION in found:
+            yield index, state, found[DESTINATION], found.get(LINK_ADDRESS, b"")

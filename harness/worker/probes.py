@@ -1,0 +1,231 @@
+"""Senders and responders: every socket is opened inside the namespace of its node.
+
+A sender sends one probe and says what its kernel answered; whether anything arrived is for the taps
+to tell. A responder makes a reached destination answer: UDP is echoed, layer-2 frames are sent
+back, TCP and ICMP are the kernel's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Iterable
+from typing import Any, Callable
+
+from harness.worker import namespaces, wire
+
+IP_MTU_DISCOVER, IP_PMTUDISC_PROBE = 10, 3
+"""<linux/in.h>: set DF, ignore what was learned of the path's MTU."""
+SOL_RAW, ICMP_FILTER = 255, 1
+"""<linux/socket.h>, <linux/icmp.h>: which types a raw socket receives; ours receive none."""
+TCP_FASTOPEN_NO_COOKIE = 34
+"""<linux/tcp.h>: put data into the SYN without a cookie (RFC 7413, Linux 4.15)."""
+MSG_FASTOPEN = 0x20000000
+SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_MR_MULTICAST = 263, 1, 0
+
+Probe = dict[str, Any]
+
+
+class Senders:
+    """The sockets that a sweep's probes leave through, one a node and kind (TCP: one a probe)."""
+
+    def __init__(self) -> None:
+        self._sockets: dict[tuple[str, str], socket.socket] = {}
+        self._connections: list[socket.socket] = []
+        self._identifier = int.from_bytes(os.urandom(2), "big")
+        self._sequence = 0
+        self._send: dict[str, Callable[[Probe], None]] = {
+            "arp": self._arp,
+            "icmp": self._icmp,
+            "udp": self._udp,
+            "tcp": self._tcp,
+            "beacon": self._beacon,
+        }
+        self.awaited = wire.Awaited()
+
+    def send(self, probe: Probe) -> int | None:
+        """Send one probe; None, or the errno with which the kernel refused."""
+        try:
+            self._send.get(probe["kind"], self._layer2)(probe)
+        except OSError as error:
+            self.awaited.pending.pop(probe["token"], None)
+            return error.errno
+        return None
+
+    def end(self) -> list[socket.socket]:
+        """End the connections with RST, which leaves no state behind; the sockets yet to close."""
+        for connection in self._connections:
+            linger = struct.pack("ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            connection.close()
+        return list(self._sockets.values())
+
+    def _layer2(self, probe: Probe) -> None:
+        src = wire.mac(probe["src_mac"])
+        frame = wire.layer2(
+            wire.mac(probe["dst_mac"]), src, probe["token"], wire.REQUEST, probe["tag"]
+        )
+        if probe["await"]:
+            self.awaited.token(probe["node"], probe["token"])
+        self._packet(probe).send(frame)
+
+    def _arp(self, probe: Probe) -> None:
+        src = wire.mac(probe["src_mac"])
+        if probe["await"]:
+            self.awaited.arp(probe["node"], probe["token"], src, probe["dst_ip"])
+        self._packet(probe).send(wire.arp_request(src, probe["dst_ip"], probe["token"]))
+
+    def _icmp(self, probe: Probe) -> None:
+        if probe["await"]:
+            self.awaited.token(probe["node"], probe["token"])
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        echo = wire.icmp_echo(self._identifier, self._sequence, probe["token"], probe["size"])
+        kind = "icmp-df" if probe["size"] else "icmp"
+        self._socket(probe["node"], kind, _open_icmp).sendto(echo, (probe["dst_ip"], 0))
+
+    def _udp(self, probe: Probe) -> None:
+        if probe["await"]:
+            self.awaited.token(probe["node"], probe["token"])
+        opened = self._socket(probe["node"], "udp", _open_udp)
+        opened.sendto(probe["token"], (probe["dst_ip"], probe["port"]))
+
+    def _tcp(self, probe: Probe) -> None:
+        with namespaces.entered(probe["node"]):
+            opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._connections.append(opened)
+        opened.setblocking(False)
+        opened.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1)
+        opened.bind(("", 0))
+        if probe["await"]:
+            ports = (probe["port"], opened.getsockname()[1])
+            self.awaited.tcp(probe["node"], probe["token"], probe["dst_ip"], ports)
+        with contextlib.suppress(BlockingIOError):
+            opened.sendto(probe["token"], MSG_FASTOPEN, (probe["dst_ip"], probe["port"]))
+
+    def _beacon(self, probe: Probe) -> None:
+        self.awaited.arrival(probe["dst"], probe["token"])
+        self._packet(probe).send(probe["frame"])
+
+    def _packet(self, probe: Probe) -> socket.socket:
+        def opener(_kind: str) -> socket.socket:
+            opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            opened.bind((probe["interface"], 0))
+            return opened
+
+        return self._socket(probe["node"], "packet " + probe["interface"], opener)
+
+    def _socket(
+        self, node: str, kind: str, opener: Callable[[str], socket.socket]
+    ) -> socket.socket:
+        key = (node, kind)
+        if key not in self._sockets:
+            with namespaces.entered(node):
+                self._sockets[key] = opener(kind)
+        return self._sockets[key]
+
+
+class Responders:
+    """What answers at the destinations of a sweep."""
+
+    def __init__(self, wanted: Iterable[dict[str, Any]]) -> None:
+        self._answer: dict[int, Callable[[], None]] = {}
+        self._listeners: list[socket.socket] = []
+        for want in wanted:
+            with namespaces.entered(want["node"]):
+                for kind, listen in (("udp", self._udp), ("tcp", self._tcp), ("l2-", self._layer2)):
+                    if any(asked.startswith(kind) for asked in want["kinds"]):
+                        listen(want)
+
+    def filenos(self) -> list[int]:
+        """For poll(2)."""
+        return list(self._answer)
+
+    def answer(self, fileno: int) -> None:
+        """Answer everything that waits on one of `filenos`."""
+        self._answer[fileno]()
+
+    def end(self) -> list[socket.socket]:
+        """The sockets to close, which end the answering."""
+        return self._listeners
+
+    def _keep(self, listener: socket.socket, answer: Callable[[], None] | None) -> None:
+        listener.setblocking(False)
+        self._listeners.append(listener)
+        if answer:
+            self._answer[listener.fileno()] = answer
+
+    def _udp(self, want: dict[str, Any]) -> None:
+        listener = _listener(want, socket.SOCK_DGRAM)
+
+        def answer() -> None:
+            for octets, address in _received(listener):
+                _sendto(listener, octets, address)
+
+        self._keep(listener, answer)
+
+    def _tcp(self, want: dict[str, Any]) -> None:
+        listener = _listener(want, socket.SOCK_STREAM)
+        listener.listen(4096)
+        self._keep(listener, None)
+
+    def _layer2(self, want: dict[str, Any]) -> None:
+        listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self._listeners.append(listener)
+        listener.bind((want["interface"], wire.ETH_P_PROBE))
+        index = socket.if_nametoindex(want["interface"])
+        joined = struct.pack("iHH8s", index, PACKET_MR_MULTICAST, 6, wire.GROUP)
+        listener.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, joined)
+        own = wire.mac(want["mac"])
+        addressed = set(want["tokens"])
+
+        def answer() -> None:
+            for frame, _ in _received(listener):
+                token = frame[14:30]
+                if frame[30:31] == bytes([wire.REQUEST]) and token in addressed:
+                    reply = wire.layer2(frame[6:12], own, token, wire.REPLY, None)
+                    _sendto(listener, reply, (want["interface"], wire.ETH_P_PROBE))
+
+        self._keep(listener, answer)
+
+
+def _open_icmp(kind: str) -> socket.socket:
+    opened = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    opened.setsockopt(SOL_RAW, ICMP_FILTER, b"\xff\xff\xff\xff")
+    if kind == "icmp-df":
+        opened.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE)
+    return opened
+
+
+def _open_udp(_kind: str) -> socket.socket:
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    opened.bind(("", 0))
+    return opened
+
+
+def _listener(want: dict[str, Any], kind: int) -> socket.socket:
+    opened = socket.socket(socket.AF_INET, kind)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((want["address"], wire.ECHO_PORT))
+    except OSError as error:
+        opened.close()
+        name = "TCP" if kind == socket.SOCK_STREAM else "UDP"
+        text = f"{want['node']}: cannot answer probes on {name} port {wire.ECHO_PORT}"
+        raise OSError(error.errno, f"{text}: {error.strerror}") from error
+    return opened
+
+
+def _received(listener: socket.socket) -> Iterable[tuple[bytes, Any]]:
+    while True:
+        try:
+            yield listener.recvfrom(2048)
+        except OSError:
+            return  # nothing more, or the interface went down: the taps tell which
+
+
+def _sendto(listener: socket.socket, octets: bytes, address: Any) -> None:
+    """An answer that cannot be sent is a reply that does not come: the taps show it."""
+    with contextlib.suppress(OSError):
+        listener.sendto(octets, address)

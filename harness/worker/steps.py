@@ -1,0 +1,124 @@
+"""Carry out the steps of a plan: one function for each word that a step's `do` can be."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from harness.worker import firewall, namespaces, vlan
+
+Step = dict[str, Any]
+
+
+def apply(steps: list[Step]) -> dict[str, Any]:
+    """Carry out steps in order; `{"done": how many}`, with `{"reason"}` if one failed."""
+    for number, step in enumerate(steps):
+        try:
+            _OPERATIONS[step["do"]](step)
+        except (OSError, NetlinkError, IndexError) as error:
+            return {"done": number, "reason": _reason(error)}
+    return {"done": len(steps)}
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, IndexError):
+        return "no such interface"
+    return str(error.args[-1]) if error.args else str(error)
+
+
+def _namespace(step: Step) -> None:
+    namespaces.create(step["node"])
+
+
+def _sysctl(step: Step) -> None:
+    with namespaces.entered(step["node"]):
+        for key, value in step["values"].items():
+            _write_sysctl(key, value)
+        for key, value in step["optional"].items():
+            try:
+                _write_sysctl(key, value)
+            except (FileNotFoundError, PermissionError):
+                continue
+
+
+def _write_sysctl(key: str, value: str) -> None:
+    with open("/proc/sys/" + key.replace(".", "/"), "w", encoding="ascii") as file:
+        file.write(value)
+
+
+def _bridge(step: Step) -> None:
+    """A bridge without VLAN filtering passes tags; no spanning tree, no snooping, no ageing."""
+    netlink = namespaces.route(step["node"])
+    netlink.link(
+        "add", ifname=step["name"], kind="bridge", br_stp_state=0, br_forward_delay=0,
+        br_mcast_snooping=0,
+    )  # fmt: skip
+    netlink.link("set", index=_index(step["node"], step["name"]), mtu=step["mtu"], state="up")
+
+
+def _veth(step: Step) -> None:
+    netlink = namespaces.route(step["node"])
+    peer_node = namespaces.descriptor(step["peer_node"])
+    mac = {"address": step["mac"]} if step["mac"] else {}
+    netlink.link(
+        "add", ifname=step["name"], kind="veth", mtu=step["mtu"], **mac,
+        peer={"ifname": step["peer"], "mtu": step["mtu"], "net_ns_fd": peer_node},
+    )  # fmt: skip
+    netlink.link("set", index=_index(step["node"], step["name"]), state="up")
+    master = _index(step["peer_node"], step["master"])
+    port = _index(step["peer_node"], step["peer"])
+    namespaces.route(step["peer_node"]).link("set", index=port, master=master, state="up")
+
+
+def _vlan(step: Step) -> None:
+    vlan.add(step["node"], step["parent"], step["id"], step["name"])
+
+
+def _vlan_delete(step: Step) -> None:
+    vlan.delete(step["node"], step["parent"], step["id"], step["name"])
+
+
+def _macvlan(step: Step) -> None:
+    parent = _index(step["parent_node"], step["parent"])
+    namespaces.route(step["parent_node"]).link(
+        "add", ifname=step["name"], kind="macvlan", macvlan_mode=step["mode"], link=parent,
+        address=step["mac"], net_ns_fd=namespaces.descriptor(step["node"]),
+    )  # fmt: skip
+    index = _index(step["node"], step["name"])
+    namespaces.route(step["node"]).link("set", index=index, state="up")
+
+
+def _address(step: Step) -> None:
+    address, prefix = step["cidr"].split("/")
+    namespaces.route(step["node"]).addr(
+        "add", index=_index(step["node"], step["link"]), address=address, prefixlen=int(prefix)
+    )
+
+
+def _route(step: Step) -> None:
+    namespaces.route(step["node"]).route("add", dst="default", gateway=step["via"])
+
+
+def _iptables(step: Step) -> None:
+    done = firewall.restore(step["node"], step["table"], step["lines"], step["policies"])
+    if done["code"] != 0:
+        raise OSError(done["code"], "; ".join(done["err"].split("\n")).strip("; "))
+
+
+def _index(node: str, link: str) -> int:
+    return int(namespaces.route(node).link_lookup(ifname=link)[0])
+
+
+_OPERATIONS: dict[str, Callable[[Step], None]] = {
+    "namespace": _namespace,
+    "sysctl": _sysctl,
+    "bridge": _bridge,
+    "veth": _veth,
+    "vlan": _vlan,
+    "vlan-delete": _vlan_delete,
+    "macvlan": _macvlan,
+    "address": _address,
+    "route": _route,
+    "iptables": _iptables,
+}

@@ -1,0 +1,106 @@
+"""One sweep: open the taps, send all probes of each wave, wait for what must come back.
+
+The thread stays on one CPU: frames of one class then keep their order on this machine, so a control
+that was sent after a probe and has arrived says that the probe would have arrived too.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import socket
+import time
+from typing import Any
+
+from harness.worker import neighbours, probes
+from harness.worker.taps import Sighting, Tap, close, keep_stamping, opened
+
+BATCH = 64
+"""Probes sent between two drains, so that no tap's buffer and no macvlan queue overflows."""
+
+Plan = dict[str, Any]
+
+
+def sweep(plan: Plan) -> dict[str, Any]:
+    """Carry out a sweep.
+
+    `plan` has `taps` [(node, interface)], `responders`, `nodes` and `waves`; a wave has `name`,
+    `probes`, and in seconds `deadline` (the longest wait for what is awaited) and `quiet` (how
+    long nothing may come in before the wait is given up).
+    """
+    affinity = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {_cpu()})
+    try:
+        taps = opened(plan["taps"])
+        responders = probes.Responders(plan["responders"])
+        keep_stamping(plan["nodes"])
+        session = _Sweep(taps, responders)
+        waves = [session.wave(wave, plan["nodes"]) for wave in plan["waves"]]
+        counts = [tap.count() for tap in taps]
+    finally:
+        os.sched_setaffinity(0, affinity)
+    close(responders.end() + session.ended)
+    return {"waves": waves, "frames": session.frames, "taps": counts}
+
+
+class _Sweep:
+    """The open taps and responders of a sweep, and what was captured so far."""
+
+    def __init__(self, taps: list[Tap], responders: probes.Responders) -> None:
+        self.frames: list[Sighting] = []
+        self.ended: list[socket.socket] = []
+        self._taps = taps
+        self._responders = responders
+        self._by_fileno = {tap.fileno(): tap for tap in taps}
+        self._poll = select.epoll()
+        for fileno in (*self._by_fileno, *responders.filenos()):
+            self._poll.register(fileno, select.EPOLLIN)
+
+    def wave(self, wave: dict[str, Any], nodes: list[str]) -> dict[str, Any]:
+        """Flush the neighbours, send, wait; what was sent, and the neighbours at the end."""
+        neighbours.flush(nodes)
+        senders = probes.Senders()
+        began = time.time_ns()
+        sent: list[tuple[str, int, Any]] = []
+        for number, probe in enumerate(wave["probes"]):
+            sent.append((probe["id"], time.time_ns(), senders.send(probe)))
+            if number % BATCH == BATCH - 1:
+                self._serve(0, senders)
+        self._wait(senders, wave["deadline"], wave["quiet"])
+        self._drain(self._taps, senders)
+        closed = time.time_ns()
+        table = neighbours.table(nodes)
+        self.ended += senders.end()
+        neighbours.flush(nodes)
+        return {
+            "name": wave["name"], "opened_ns": began, "closed_ns": closed, "sent": sent,
+            "neighbours": table,
+        }  # fmt: skip
+
+    def _wait(self, senders: probes.Senders, deadline: float, quiet: float) -> None:
+        end = time.monotonic() + deadline
+        while senders.awaited.pending:
+            left = min(quiet, end - time.monotonic())
+            if left <= 0 or not self._serve(left, senders):
+                return
+
+    def _serve(self, timeout: float, senders: probes.Senders) -> bool:
+        """Answer and drain what is ready; False if nothing was within `timeout` seconds."""
+        ready = [fileno for fileno, _ in self._poll.poll(timeout)]
+        for fileno in ready:
+            if fileno not in self._by_fileno:
+                self._responders.answer(fileno)
+        self._drain([self._by_fileno[no] for no in ready if no in self._by_fileno], senders)
+        return bool(ready)
+
+    def _drain(self, taps: list[Tap], senders: probes.Senders) -> None:
+        for tap in taps:
+            for sighting in tap.drain():
+                self.frames.append(sighting)
+                if not sighting[2]:
+                    senders.awaited.seen(tap.node, sighting[3])
+
+
+def _cpu() -> int:
+    return int(ctypes.CDLL(None).sched_getcpu())

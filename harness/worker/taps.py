@@ -1,0 +1,194 @@
+"""Taps: a capture on one interface, never promiscuous, that counts what it lost.
+
+A frame is kept as it was on the wire: the kernel hands the outer 802.1Q tag over beside the octets
+(PACKET_AUXDATA of packet(7)), and the tap puts it back where it belongs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import struct
+import threading
+import time
+from typing import Any
+
+from harness.worker import namespaces
+
+ETH_P_ALL = 0x0003
+SOL_PACKET = 263
+PACKET_STATISTICS, PACKET_AUXDATA = 6, 8
+PACKET_OUTGOING = 4
+SO_TIMESTAMPNS = 35
+SO_RCVBUFFORCE = 33
+"""<linux/if_ether.h>, <linux/socket.h>, <linux/if_packet.h>, <asm-generic/socket.h>."""
+
+STATUS_VLAN_VALID, STATUS_VLAN_TPID_VALID = 1 << 4, 1 << 6
+AUXDATA = struct.Struct("=IIIHHHH")
+"""`struct tpacket_auxdata` of <linux/if_packet.h>."""
+
+BUFFER_OCTETS = 8 << 20
+"""Room for some 4,000 small frames (each costs the kernel about 2 KiB) between two drains."""
+SNAP_OCTETS = 65535
+STAMPING_S, STAMPING_STEP_S = 1.0, 0.0005
+"""The longest wait for the kernel's stamps, and how often it is looked. Without them sweeps go on:
+verdicts do not rest on them."""
+
+_stamping: list[socket.socket] = []
+_open: dict[tuple[str, str, int], Tap] = {}
+"""(node, interface, its index) of the taps that are open."""
+
+Sighting = tuple[int, int, int, bytes]
+"""(tap's number, time in ns of the epoch, 1 if outgoing, the frame)"""
+
+
+class Tap:
+    """One capture; `number` is its place among the taps of the sweep that uses it."""
+
+    def __init__(self, node: str, interface: str) -> None:
+        self.number, self.node, self.interface = 0, node, interface
+        self.down = False
+        with namespaces.entered(node):
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        self.socket.setblocking(False)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_OCTETS)
+        self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.socket.bind((interface, ETH_P_ALL))
+
+    def fileno(self) -> int:
+        """For poll(2)."""
+        return self.socket.fileno()
+
+    def drain(self) -> list[Sighting]:
+        """Everything captured since the last drain."""
+        found: list[Sighting] = []
+        while True:
+            try:
+                octets, ancillary, _, address = self.socket.recvmsg(SNAP_OCTETS, 128)
+            except BlockingIOError:
+                return found
+            except OSError as error:
+                self.down = True
+                if error.errno != errno.ENETDOWN:
+                    return found
+                continue
+            outgoing = 1 if address[2] == PACKET_OUTGOING else 0
+            found.append((self.number, *_restored(octets, ancillary, outgoing)))
+
+    def count(self) -> dict[str, Any]:
+        """What the tap got and lost since it was last asked; a socket that has ended is down."""
+        packets = drops = 0
+        try:
+            answer = self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
+            packets, drops = struct.unpack("=II", answer)
+        except OSError:
+            self.down = True
+        return {
+            "node": self.node, "interface": self.interface, "packets": packets, "drops": drops,
+            "down": self.down,
+        }  # fmt: skip
+
+
+def opened(where: list[tuple[str, str]]) -> list[Tap]:
+    """Taps for a sweep, in the order of `where`; empty, and counting from nothing.
+
+    One that an earlier sweep opened is used again, if its interface is still the same and was never
+    down: closing a tap is what costs time.
+    """
+    found: dict[tuple[str, str, int], Tap] = {}
+    for number, (node, interface) in enumerate(where):
+        with namespaces.entered(node):
+            key = (node, interface, socket.if_nametoindex(interface))
+        tap = _open.pop(key, None)
+        if tap:
+            tap.drain()
+            tap.count()
+        if tap is None or tap.down:
+            tap = Tap(node, interface)
+        tap.number = number
+        found[key] = tap
+    close([tap.socket for tap in _open.values()])
+    _open.clear()
+    _open.update(found)
+    return list(found.values())
+
+
+def keep_stamping(nodes: list[str]) -> None:
+    """Have the kernel stamp packets as they pass, from now on, until this process ends.
+
+    The first socket that wants stamps has a kernel thread switch them on, some time later
+    (net_enable_timestamp() of net/core/dev.c). What passes before gets the time at which it is read
+    (net/socket.c): for a tap the next drain, so that arrival would seem to come before departure.
+    The first node whose filter lets a datagram pass its own loopback shows when they are on.
+    """
+    for node in nodes:
+        if _stamping:
+            return
+        with namespaces.entered(node):
+            own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with contextlib.suppress(OSError):
+            _see_stamps(own)
+            _stamping.append(own)
+
+
+def _see_stamps(own: socket.socket) -> None:
+    own.settimeout(STAMPING_S)
+    own.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    own.bind(("127.0.0.1", 0))
+    deadline = time.monotonic() + STAMPING_S
+    while time.monotonic() < deadline and not _stamped_on_passing(own):
+        time.sleep(STAMPING_STEP_S)
+
+
+def _stamped_on_passing(own: socket.socket) -> bool:
+    """Whether a datagram over the node's loopback is stamped before it is read."""
+    own.sendto(b"", own.getsockname())
+    passed = time.time_ns()
+    octets, ancillary, _, _ = own.recvmsg(1, 128)
+    return _restored(octets, ancillary, 0)[0] <= passed
+
+
+def close(sockets: list[socket.socket]) -> None:
+    """Close sockets; packet sockets side by side and in the background.
+
+    Each of those waits for an RCU grace period in the kernel (packet_release() of
+    net/packet/af_packet.c), 5 to 20 ms; nobody needs to wait for that with them.
+    """
+    slow = [each for each in sockets if each.family == socket.AF_PACKET]
+    threading.Thread(target=_close_together, args=(slow,), daemon=True).start()
+    for each in sockets:
+        if each.family != socket.AF_PACKET:
+            each.close()
+
+
+def close_all() -> None:
+    """Close every tap, and wait for it: a process that ends closes them one after the other."""
+    _close_together([tap.socket for tap in _open.values()])
+    _open.clear()
+
+
+def _close_together(sockets: list[socket.socket]) -> None:
+    threads = [threading.Thread(target=each.close, daemon=True) for each in sockets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _restored(
+    octets: bytes, ancillary: list[tuple[int, int, bytes]], outgoing: int
+) -> tuple[int, int, bytes]:
+    """(time, outgoing, frame with the tag that the kernel had taken off)."""
+    time_ns = 0
+    for level, kind, data in ancillary:
+        if level == SOL_PACKET:
+            status, _, _, _, _, tci, tpid = AUXDATA.unpack(data)
+            if status & STATUS_VLAN_VALID:
+                tpid = tpid if status & STATUS_VLAN_TPID_VALID else 0x8100
+                octets = octets[:12] + struct.pack("!HH", tpid, tci) + octets[12:]
+        elif kind == SO_TIMESTAMPNS:
+            seconds, nanoseconds = struct.unpack("@ll", data)
+            time_ns = seconds * 1_000_000_000 + nanoseconds
+    return time_ns, outgoing, octets

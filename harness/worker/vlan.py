@@ -1,0 +1,127 @@
+"""VLAN sub-interfaces: `8021q` where the kernel has it, else the same made of tc and BPF.
+
+With `tc-bpf`, `eth2.10` is one end of a veth pair. Its peer, on the same host, pushes the tag and
+redirects to the trunk; the trunk's ingress pops the tag and redirects to the peer. The wire carries
+real 802.1Q frames either way.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import Any
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from harness.worker import bpf, namespaces
+
+INGRESS = "ffff:fff2"
+"""tc(8)'s handle of clsact's ingress."""
+TPID = 0x8100
+"""IEEE 802.1Q's tag protocol identifier."""
+
+_datapath: list[str | None] = [None]
+
+
+def datapath() -> str:
+    """`8021q` or `tc-bpf`: what the first sub-interface took, else asked of the kernel apart."""
+    found = _datapath[0] or ("8021q" if _kernel_has_8021q() else "tc-bpf")
+    _datapath[0] = found
+    return found
+
+
+def add(node: str, parent: str, vlan_id: int, name: str) -> None:
+    """Make a VLAN sub-interface of the trunk and bring it up; its MAC is the trunk's."""
+    netlink = namespaces.route(node)
+    trunk = netlink.link_lookup(ifname=parent)[0]
+    if _datapath[0] != "tc-bpf" and _added_8021q(netlink, trunk, vlan_id, name):
+        _datapath[0] = "8021q"
+    else:
+        _add_bpf(netlink, trunk, vlan_id, name)
+        _datapath[0] = "tc-bpf"
+
+
+def delete(node: str, parent: str, vlan_id: int, name: str) -> None:
+    """Take a sub-interface away again."""
+    netlink = namespaces.route(node)
+    if datapath() == "tc-bpf":
+        trunk = netlink.link_lookup(ifname=parent)[0]
+        netlink.tc("del-filter", "bpf", index=trunk, parent=INGRESS, prio=vlan_id)
+    netlink.link("del", index=netlink.link_lookup(ifname=name)[0])
+
+
+def _kernel_has_8021q() -> bool:
+    """Try it in the worker's own namespace, which has nothing else in it."""
+    with namespaces.entered(None), IPRoute() as netlink:
+        netlink.link("add", ifname="ask0", kind="veth", peer={"ifname": "ask1"})
+        parent = netlink.link_lookup(ifname="ask0")[0]
+        try:
+            return _added_8021q(netlink, parent, 2, "ask0.2")
+        finally:
+            netlink.link("del", index=parent)
+
+
+def _added_8021q(netlink: Any, trunk: int, vlan_id: int, name: str) -> bool:
+    """Make an 802.1Q link; False if the kernel does not know the kind."""
+    try:
+        netlink.link("add", ifname=name, kind="vlan", link=trunk, vlan_id=vlan_id)
+    except NetlinkError as error:
+        if error.code == errno.EOPNOTSUPP:
+            return False
+        raise
+    netlink.link("set", index=netlink.link_lookup(ifname=name)[0], state="up")
+    return True
+
+
+def _add_bpf(netlink: Any, trunk: int, vlan_id: int, name: str) -> None:
+    link = netlink.get_links(trunk)[0]
+    mac, mtu = link.get("address"), link.get("mtu")
+    peer_name = f"vlan{vlan_id}"
+    far = {"ifname": peer_name, "mtu": mtu}
+    netlink.link("add", ifname=name, kind="veth", address=mac, mtu=mtu, peer=far)
+    peer = netlink.link_lookup(ifname=peer_name)[0]
+    _attach(netlink, peer, 1, _push(vlan_id, trunk))
+    _attach(netlink, trunk, vlan_id, _pop(vlan_id, peer))
+    for index in (peer, netlink.link_lookup(ifname=name)[0]):
+        netlink.link("set", index=index, state="up")
+
+
+def _attach(netlink: Any, index: int, priority: int, program: list[bpf.Instruction]) -> None:
+    descriptor = bpf.load(program)
+    try:
+        if not any(qdisc.get("kind") == "clsact" for qdisc in netlink.get_qdiscs(index=index)):
+            netlink.tc("add", "clsact", index=index)
+        netlink.tc(
+            "add-filter", "bpf", index=index, fd=descriptor, name="harness", parent=INGRESS,
+            prio=priority, direct_action=True,
+        )  # fmt: skip
+    finally:
+        os.close(descriptor)
+
+
+def _push(vlan_id: int, trunk: int) -> list[bpf.Instruction]:
+    return [
+        bpf.mov(2, socket.htons(TPID)),
+        bpf.mov(3, vlan_id),
+        bpf.call(bpf.VLAN_PUSH),
+        bpf.jump_equal(0, 0, 2),
+        bpf.mov(0, bpf.ACT_SHOT),
+        bpf.leave(),
+        *_redirect(trunk),
+    ]
+
+
+def _pop(vlan_id: int, peer: int) -> list[bpf.Instruction]:
+    return [
+        *bpf.only_vlan(vlan_id),
+        bpf.mov_register(1, 6),
+        bpf.call(bpf.VLAN_POP),
+        *_redirect(peer),
+    ]
+
+
+def _redirect(index: int) -> list[bpf.Instruction]:
+    """End by sending the frame out of an interface; `bpf_redirect` gives the action to return."""
+    return [bpf.mov(1, index), bpf.mov(2, 0), bpf.call(bpf.REDIRECT), bpf.leave()]
