@@ -1,0 +1,37 @@
+"""The hosts are what the cells rest on: forwarding, interfaces, addresses, iptables rules."""
+
+
+def test_forwarding(on_host):
+    """Only the gateway forwards, and only while it routes."""
+    assert bool(on_host.host.sysctl("net.ipv4.ip_forward")) == on_host.expected.forwarding
+
+
+def test_addresses(on_host):
+    """Each interface is there with its IPv4 addresses, and none besides."""
+    found = {
+        name: tuple(f"{one}" for one in on_host.host.interface(name, family="inet").addresses)
+        for name, _ in on_host.expected.addresses
+    }
+    wanted = {
+        name: tuple(cidr.partition("/")[0] for cidr in cidrs)
+        for name, cidrs in on_host.expected.addresses
+    }
+    assert found == wanted
+
+
+def test_absent_subinterfaces(on_host):
+    """No sub-interface is there that has no business there."""
+    assert not [name for name in on_host.expected.absent if on_host.host.interface(name).exists]
+
+
+def test_iptables_rules(on_host):
+    """NAT and forward rules are the topology's, in its order, and no others; so is the policy."""
+    found = tuple(
+        (table, chain, tuple(_rules(on_host, table, chain)))
+        for table, chain, _ in on_host.expected.rules
+    )
+    assert found == on_host.expected.rules
+
+
+def _rules(on_host, table, chain):
+    return on_host.host.check_output(f"{on_host.iptables} -t {table} -S {chain}").splitlines()
