@@ -1,0 +1,64 @@
+"""The kinds of machine that every contract is tried on; the real ones skip where they cannot be."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from harness.machines import registry
+from harness.machines.local import HeldMachine, PrivateMachine
+from harness.machines.worker import Machine
+from harness.testing import FakeMachine
+from tests.lab import snapshot
+
+TOOLS = ("setpriv", "unshare", "nsenter", "ip")
+
+
+def needs_root() -> None:
+    """Skip, with the reason, where no namespaces can be made."""
+    if os.geteuid() != 0:
+        pytest.skip("making namespaces needs root")
+    missing = [name for name in TOOLS if not shutil.which(name)]
+    if missing:
+        pytest.skip(f"missing on this machine: {', '.join(missing)}")
+
+
+def fake() -> Iterator[Machine]:
+    """No kernel at all."""
+    yield FakeMachine()
+
+
+def private() -> Iterator[Machine]:
+    """New namespaces that end with the worker; nothing is left of them."""
+    needs_root()
+    before = snapshot.take()
+    yield PrivateMachine()
+    assert snapshot.wait_until_clean(before) == ()
+
+
+def held() -> Iterator[Machine]:
+    """The namespaces of a lab that its holder owns; nothing is left when it has ended."""
+    needs_root()
+    before = snapshot.take()
+    with registry.start(f"contract-{os.getpid()}") as pending:
+        yield HeldMachine(pending.init_pid)
+    assert snapshot.wait_until_clean(before) == ()
+
+
+REAL = (private, held)
+MACHINES = (fake, *REAL)
+
+
+@pytest.fixture(params=MACHINES, ids=lambda kind: kind.__name__)
+def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A machine of each kind."""
+    yield from request.param()
+
+
+@pytest.fixture(params=REAL, ids=lambda kind: kind.__name__)
+def real_machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A machine of each kind that has a kernel."""
+    yield from request.param()

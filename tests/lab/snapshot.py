@@ -1,0 +1,180 @@
+"""What a lab that was killed could leave behind on the machine, as values that can be compared.
+
+A snapshot reads; it changes nothing. Take one before, one after, and compare: `left(before)` gives
+what is new, `wait_until_clean(before)` waits for that to become nothing.
+
+What other programs do on the machine meanwhile is no leftover. Processes are told apart by a mark
+in their environment: importing this module sets it, and every process that a test starts inherits
+it. An ended process that only the machine's own init has yet to reap is that one's affair.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+MARK = "HARNESS_TEST_MARK"
+os.environ[MARK] = f"{os.getpid()}-{time.monotonic_ns()}"
+PROC = Path("/proc")
+CGROUPS = Path("/sys/fs/cgroup")
+PLACES = (Path("/run"), Path("/tmp"), Path("/dev/shm"))
+OURS = re.compile(r"harness|netns|mitogen|docker|containerd|xtables")
+DEADLINE_S = 2.0
+"""A killed lab is gone within this time."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything of a lab that the machine can see; each item is a line for a person to read."""
+
+    processes: frozenset[str]
+    """Marked processes, alive, and what they run."""
+    zombies: frozenset[str]
+    """Ended processes that a marked one, or this one, has not reaped."""
+    namespaces: frozenset[str]
+    """Namespaces that a marked process is in, or that is mounted where we are."""
+    mounts: frozenset[str]
+    links: frozenset[str]
+    sockets: frozenset[str]
+    """Abstract unix sockets of labs that marked processes hold."""
+    cgroups: frozenset[str]
+    files: frozenset[str]
+
+    def since(self, before: Snapshot) -> tuple[str, ...]:
+        """What is there now and was not before."""
+        new = []
+        for field in fields(self):
+            added = getattr(self, field.name) - getattr(before, field.name)
+            new += [f"{field.name}: {item}" for item in sorted(added)]
+        return tuple(new)
+
+
+def take() -> Snapshot:
+    """Read the machine."""
+    pids, processes, zombies, namespaces = _processes()
+    return Snapshot(
+        processes=processes,
+        zombies=zombies,
+        namespaces=namespaces | _mounted_namespaces(),
+        mounts=frozenset(_mounts()),
+        links=frozenset(name for _, name in socket.if_nameindex()),
+        sockets=frozenset(_sockets(pids)),
+        cgroups=frozenset(_cgroups()),
+        files=frozenset(_files()),
+    )
+
+
+def left(before: Snapshot) -> tuple[str, ...]:
+    """What is there now and was not before."""
+    return take().since(before)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = DEADLINE_S) -> bool:
+    """Whether a condition comes true within a time."""
+    deadline = time.monotonic() + seconds
+    while not (met := condition()) and time.monotonic() < deadline:
+        pass
+    return met
+
+
+def wait_until_clean(before: Snapshot, seconds: float = DEADLINE_S) -> tuple[str, ...]:
+    """Wait until nothing is new; what still is when the time is over."""
+    deadline = time.monotonic() + seconds
+    remaining = left(before)
+    while remaining and time.monotonic() < deadline:
+        remaining = left(before)
+    return remaining
+
+
+def _processes() -> tuple[list[int], frozenset[str], frozenset[str], frozenset[str]]:
+    """(pids, alive, zombies, namespaces) of the marked processes, without this one itself."""
+    alive: dict[int, str] = {}
+    ended: dict[int, tuple[int, str]] = {}
+    namespaces: set[str] = set()
+    for entry in PROC.iterdir():
+        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            comm, state, parent = _stat(entry)
+            if state in "ZX":
+                ended[int(entry.name)] = (parent, comm)
+            elif _is_marked(entry):
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                alive[int(entry.name)] = command or comm
+                namespaces |= _namespaces(entry)
+    parents = {os.getpid(), *alive}
+    zombies = {f"{pid} {comm}" for pid, (parent, comm) in ended.items() if parent in parents}
+    return (
+        list(alive),
+        frozenset(f"{pid} {command}" for pid, command in alive.items()),
+        frozenset(zombies),
+        frozenset(namespaces - _namespaces(PROC / "self")),
+    )
+
+
+def _is_marked(entry: Path) -> bool:
+    mark = f"{MARK}={os.environ[MARK]}".encode()
+    return mark in (entry / "environ").read_bytes().split(b"\0")
+
+
+def _stat(entry: Path) -> tuple[str, str, int]:
+    """(name, state, parent's PID) of a process, proc_pid_stat(5)."""
+    text = (entry / "stat").read_text(errors="replace")
+    comm = text[text.index("(") + 1 : text.rindex(")")]
+    state, parent = text[text.rindex(")") + 2 :].split()[:2]
+    return comm, state, int(parent)
+
+
+def _namespaces(entry: Path) -> set[str]:
+    return {str(link.readlink()) for link in (entry / "ns").iterdir()}
+
+
+def _mounts() -> Iterator[str]:
+    """Mounts of our own mount namespace, without their numbers, proc_pid_mountinfo(5)."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        columns = line.split()
+        rest = columns[columns.index("-") + 1 :]
+        yield f"{columns[4]} {' '.join(rest[:2])} {columns[3]}"
+
+
+def _mounted_namespaces() -> frozenset[str]:
+    return frozenset(line for line in _mounts() if " nsfs " in line)
+
+
+def _sockets(pids: list[int]) -> Iterator[str]:
+    """Lab sockets of these processes, proc(5): an abstract socket ends with who has it open."""
+    held = {inode for pid in pids for inode in _socket_inodes(PROC / str(pid) / "fd")}
+    for line in Path("/proc/net/unix").read_text(errors="replace").splitlines():
+        columns = line.split()
+        if columns[-1].startswith("@harness-") and columns[6] in held:
+            yield columns[-1]
+
+
+def _socket_inodes(descriptors: Path) -> Iterator[str]:
+    with suppress(OSError):
+        for descriptor in descriptors.iterdir():
+            with suppress(OSError):
+                target = str(descriptor.readlink())
+                if target.startswith("socket:["):
+                    yield target[len("socket:[") : -1]
+
+
+def _cgroups() -> Iterator[str]:
+    """Control groups that a container engine or a lab made, cgroups(7)."""
+    for path, names, _ in os.walk(CGROUPS):
+        yield from (str(Path(path, name)) for name in names if OURS.search(f"{path}/{name}"))
+
+
+def _files() -> Iterator[str]:
+    """Names that a run could have left where programs leave things."""
+    for place in PLACES:
+        with suppress(OSError):
+            yield from (str(path) for path in place.iterdir() if OURS.search(path.name))
+    with suppress(OSError):
+        yield from (str(path) for path in Path("/run/netns").iterdir())

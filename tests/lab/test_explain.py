@@ -1,0 +1,138 @@
+"""`harness explain` on a lab that is up: one packet followed, and what its exit code means."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import labs
+from harness.flow import Stage
+from harness.machines import registry
+
+ROOT = Path(__file__).parents[2]
+TOPOLOGY = str(ROOT / "topologies" / "macvlan-two-host.yaml")
+ALLOWED_S = 1.0
+
+
+def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command, as a person runs it."""
+    command = [sys.executable, "-m", "harness", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def routed() -> Iterator[str]:
+    """The name of the tutorial lab, up and routed."""
+    if os.geteuid() != 0:
+        pytest.skip("making namespaces needs root")
+    name = f"explain-{os.getpid()}"
+    labs.bring_up(TOPOLOGY, name, Stage.ROUTED, "netns")
+    yield name
+    registry.stop(name)
+
+
+@pytest.fixture(scope="module")
+def isolated() -> Iterator[str]:
+    """The name of the tutorial lab, up and isolated."""
+    if os.geteuid() != 0:
+        pytest.skip("making namespaces needs root")
+    name = f"explain-isolated-{os.getpid()}"
+    labs.bring_up(TOPOLOGY, name, Stage.ISOLATED, "netns")
+    yield name
+    registry.stop(name)
+
+
+@pytest.fixture
+def broken(routed: str) -> Iterator[str]:
+    """The routed lab while its gateway forwards nothing."""
+    forward = ("exec", "--name", routed, "gateway", "--", "sysctl", "-qw")
+    assert harness(*forward, "net.ipv4.ip_forward=0").returncode == 0
+    yield routed
+    assert harness(*forward, "net.ipv4.ip_forward=1").returncode == 0
+
+
+def found(name: str, src: str, dst: str) -> dict[str, Any]:
+    """What `--json` says of a pair."""
+    answer: dict[str, Any] = json.loads(
+        harness("explain", "--name", name, src, dst, "--json").stdout
+    )
+    return answer
+
+
+def test_a_routed_pair_takes_the_four_steps(routed: str) -> None:
+    """Each as measured, and the packet changes MACs, source and TTL in the gateway."""
+    answer = found(routed, "bbox1", "bbox4")
+    assert [step["agree"] for step in answer["steps"].values()] == [True] * 4
+    left, came = answer["path"][0], answer["path"][-1]
+    assert (left["ttl"], left["src_ip"]) == (64, "172.16.10.10")
+    assert (came["ttl"], came["src_ip"], came["node"]) == (63, "172.16.20.1", "bbox4")
+    tags = [hop["vlan"] for hop in answer["path"] if hop["node"] == "switch"]
+    assert tags == [10, 10, 20, 20]
+
+
+def test_a_routed_pair_is_exit_code_0(routed: str) -> None:
+    """With its steps in words."""
+    done = harness("explain", "--name", routed, "bbox1", "bbox4")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "4 delivery  yes host2 took it from eth2.20: True; bbox4: True" in done.stdout
+
+
+def test_a_pair_of_one_vlan_goes_direct(routed: str) -> None:
+    """Past the gateway."""
+    done = harness("explain", "--name", routed, "bbox1", "bbox3")
+    assert done.returncode == 0
+    assert (
+        "direct, no router: bbox1, host1, switch, host2, bbox3; arrived with TTL 64" in done.stdout
+    )
+
+
+def test_a_blocked_pair_is_proved(isolated: str) -> None:
+    """The probe went nowhere, and a control did arrive."""
+    done = harness("explain", "--name", isolated, "bbox1", "bbox4")
+    assert done.returncode == 0
+    assert "expected no-neighbour" in done.stdout
+    assert "control        yes" in done.stdout
+    assert "\nPASS it did not arrive" in done.stdout
+
+
+def test_a_broken_gateway_is_exit_code_1(broken: str) -> None:
+    """The packet came in there and did not go out."""
+    done = harness("explain", "--name", broken, "bbox1", "bbox4")
+    assert done.returncode == 1
+    assert "2 router    NO " in done.stdout
+    assert "lost before gateway:eth2.20 (out)\nFAIL it must reach" in done.stdout
+
+
+def test_what_cannot_be_told_is_exit_code_3(routed: str) -> None:
+    """An interface that is down at the destination: its tap would see nothing anyway."""
+    link = ("exec", "--name", routed, "bbox3", "--", "ip", "link", "set", "eth0")
+    assert harness(*link, "down").returncode == 0
+    done = harness("explain", "--name", routed, "bbox1", "bbox3")
+    assert harness(*link, "up").returncode == 0
+    assert done.returncode == 3
+    assert "\nUNPROVED " in done.stdout
+
+
+def test_an_unknown_node_is_exit_code_2(routed: str) -> None:
+    """The known ones are listed."""
+    done = harness("explain", "--name", routed, "bbox1", "bbox9")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("harness: the lab has no node 'bbox9'; it has host1, host2,")
+
+
+def test_an_answer_takes_less_than_a_second(routed: str) -> None:
+    """The best of three, since the machine is shared: from the shell and back."""
+    took = []
+    for _ in range(3):
+        started = time.perf_counter()
+        assert harness("explain", "--name", routed, "bbox2", "bbox3").returncode == 0
+        took.append(time.perf_counter() - started)
+    assert min(took) < ALLOWED_S

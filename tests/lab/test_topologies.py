@@ -1,0 +1,207 @@
+"""The shipped topologies, broken by hand: just the cells that a break touches turn red.
+
+What each break must do is written down here by hand, as rules over source, destination and probe.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from harness import topology
+from tests.lab.broken import ROOT, Cell, Mutant, Up, harness, told
+
+LAYER3 = ("icmp", "tcp", "udp")
+REWRITE = (sys.executable, "-m", "tests.lab.vlan_rewrite")
+REPLIES = ("-m", "state", "--state", "RELATED,ESTABLISHED")
+
+
+def vlan(node: str) -> int:
+    """The VLAN of an endpoint: it is part of the name (h1v30a), or the tutorial's (bbox1)."""
+    tutorial = {"bbox1": 10, "bbox3": 10, "bbox2": 20, "bbox4": 20}
+    return int(node[3:5]) if node[2:3] == "v" else tutorial.get(node, 0)
+
+
+def crosses(cell: Cell, src: int, dst: int) -> bool:
+    """Whether the gateway must let it from one VLAN into the other."""
+    return (vlan(cell.src), vlan(cell.dst)) == (src, dst) and fits(cell)
+
+
+def fits(cell: Cell) -> bool:
+    """Whether it is an IP packet that is no larger than the MTU."""
+    return cell.kind in LAYER3 and cell.probe != "icmp:1473"
+
+
+def rule(verb: str, src: int, dst: int, *match: str) -> tuple[str, ...]:
+    """An iptables command about the rule that lets one VLAN into the other."""
+    ways = ("-i", f"eth2.{src}", "-o", f"eth2.{dst}", *match, "-j", "ACCEPT")
+    return ("gateway", "iptables", verb, "FORWARD", *ways)
+
+
+def masquerade(verb: str, dst: int) -> tuple[str, ...]:
+    """An iptables command about the source NAT into a VLAN."""
+    ways = ("POSTROUTING", "-o", f"eth2.{dst}", "-j", "MASQUERADE")
+    return ("gateway", "iptables", "-t", "nat", verb, *ways)
+
+
+def of_forward_policy_drop(src: int, dst: int) -> list[Mutant]:
+    """Each rule of one direction deleted, and the two of FORWARD together."""
+    new = (rule("-D", src, dst), rule("-A", src, dst))
+    replies = (rule("-D", src, dst, *REPLIES), rule("-I", src, dst, *REPLIES))
+    way = f"{src}-to-{dst}"
+    return [
+        Mutant(
+            f"no-rule-for-new-{way}", (new[0],), (new[1],),
+            lambda cell: crosses(cell, src, dst),
+            lost_at=lambda _cell: f"gateway:eth2.{dst} (out)",
+        ),
+        Mutant(  # the rule for what is new lets replies through as well
+            f"no-rule-for-replies-{way}", (replies[0],), (replies[1],), lambda _cell: False,
+        ),
+        Mutant(
+            f"no-rule-{way}", (new[0], replies[0]), (new[1], replies[1]),
+            lambda cell: crosses(cell, src, dst) or crosses(cell, dst, src),
+            lost_at=lambda cell: f"gateway:eth2.{dst} (out)" if vlan(cell.src) == src else None,
+        ),
+        Mutant(
+            f"no-masquerade-into-{dst}", (masquerade("-D", dst),), (masquerade("-A", dst),),
+            lambda cell: crosses(cell, src, dst),
+        ),
+    ]  # fmt: skip
+
+
+def without_leg_in_20(cell: Cell) -> bool:
+    """All that VLAN 20 and the gateway have to do with each other, and what the gateway says."""
+    routed = crosses(cell, 10, 20) or crosses(cell, 20, 10)
+    with_gateway = "gateway" in (cell.src, cell.dst) and 20 in (vlan(cell.src), vlan(cell.dst))
+    return routed or with_gateway or crosses(cell, 20, 30)
+
+
+def siblings(cell: Cell) -> bool:
+    """Between the two of VLAN 10 on host1."""
+    return {cell.src, cell.dst} == {"h1v10a", "h1v10b"}
+
+
+OF_THREE_VLANS = [
+    Mutant(
+        "sibling-private",
+        (("h1v10a", "ip", "link", "set", "eth0", "type", "macvlan", "mode", "private"),),
+        (("h1v10a", "ip", "link", "set", "eth0", "type", "macvlan", "mode", "bridge"),),
+        lambda cell: siblings(cell) and cell.probe != "icmp:1473",
+        lambda cell: siblings(cell) and cell.probe == "icmp:1473",
+    ),
+    Mutant(
+        "no-default-route-in-30",
+        (("h1v30a", "ip", "route", "delete", "default"),),
+        (("h1v30a", "ip", "route", "add", "default", "via", "172.16.30.1"),),
+        lambda cell: cell.src == "h1v30a" and (crosses(cell, 30, 10) or crosses(cell, 30, 20)),
+        lost_at=lambda _cell: "h1v30a:eth0 (out)",
+    ),
+    Mutant(
+        "no-address-in-20",
+        (("gateway", "ip", "address", "delete", "172.16.20.1/24", "dev", "eth2.20"),),
+        (("gateway", "ip", "address", "add", "172.16.20.1/24", "dev", "eth2.20"),),
+        without_leg_in_20,
+    ),
+]  # fmt: skip
+
+
+def leaks_to_host2(cell: Cell) -> bool:
+    """VLAN 10 becomes 20 on its way to host2, and what is sent there is seen in the wrong VLAN."""
+    ends = {cell.src, cell.dst}
+    too_big = cell.probe == "icmp:1473"
+    direct = ends in ({"bbox1", "bbox3"}, {"host1", "bbox3"}, {"host2", "bbox1"}) and not too_big
+    floods = cell.kind in ("arp", "l2-broadcast", "l2-multicast")
+    flooded = floods and (cell.src == "bbox1" or ends == {"host1", "bbox1"})
+    return direct or flooded or (cell.src, cell.dst, cell.kind) == ("bbox1", "bbox4", "l2-unicast")
+
+
+def unvouched(cell: Cell) -> bool:
+    """Blocked where no control arrives any more: at bbox3, and at bbox1 what needs one of bbox3."""
+    too_large = {cell.src, cell.dst} == {"bbox1", "bbox3"} and cell.probe == "icmp:1473"
+    return too_large or (cell.dst == "bbox3" and cell.src in ("bbox2", "bbox4", "host2"))
+
+
+def without_subnet(cell: Cell) -> bool:
+    """Sent by bbox3, or answered by it, by way of a subnet that it has no route to."""
+    if cell.src == "bbox3":
+        return cell.dst in ("bbox1", "bbox4") and cell.kind in LAYER3
+    return (cell.src, cell.dst) == ("bbox1", "bbox3") and fits(cell)
+
+
+OF_OVERLAPPING_SUBNETS = [
+    Mutant(
+        "vlan-rewritten",
+        (("switch", *REWRITE, "host2", "10", "20"),),
+        (("switch", *REWRITE, "host2", "undo"),),
+        leaks_to_host2,
+        unvouched,
+    ),
+    Mutant(
+        "no-subnet",
+        (("bbox3", "ip", "address", "delete", "172.16.10.11/24", "dev", "eth0"),
+         ("bbox3", "ip", "address", "add", "172.16.10.11/32", "dev", "eth0")),
+        (("bbox3", "ip", "address", "delete", "172.16.10.11/32", "dev", "eth0"),
+         ("bbox3", "ip", "address", "add", "172.16.10.11/24", "dev", "eth0")),
+        without_subnet,
+    ),
+]  # fmt: skip
+
+MUTANTS = {
+    "overlapping-subnets": OF_OVERLAPPING_SUBNETS,
+    "three-vlans": OF_THREE_VLANS,
+    "forward-policy-drop": [*of_forward_policy_drop(10, 20), *of_forward_policy_drop(20, 10)],
+}
+"""By topology; the order is the one in which labs come up."""
+
+
+@pytest.fixture(scope="module")
+def lab_up(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Up]:
+    """One lab for all mutants of a topology, routed if it can be."""
+    if os.geteuid() != 0:
+        pytest.skip("making namespaces needs root")
+    up = Up(f"mutants-{os.getpid()}", tmp_path_factory.mktemp("reports"))
+    path = f"topologies/{request.param}.yaml"
+    stage = "routed" if topology.read(ROOT / path).gateway else "isolated"
+    harness("up", path, "--name", up.name, "--stage", stage)
+    up.run()  # the switch learns where everybody is, and floods no unicast from now on
+    yield up
+    harness("down", up.name)
+
+
+@pytest.fixture
+def untouched() -> None:
+    """The lab outlives each test of this module; `lab_up` takes it down."""
+
+
+@pytest.mark.parametrize(
+    ("lab_up", "mutant"),
+    [
+        pytest.param(name, mutant, id=f"{name}-{mutant.name}")
+        for name, mutants in MUTANTS.items()
+        for mutant in mutants
+    ],
+    indirect=["lab_up"],
+)
+def test_mutant(lab_up: Up, mutant: Mutant) -> None:
+    """Just the cells that the break touches turn red, with their place, and all heal after it."""
+    broken = lab_up.broken(mutant.change, mutant.undo)
+    assert told(broken, "fail") == {cell for cell in broken if mutant.fails(cell)}
+    assert told(broken, "unproved") == {cell for cell in broken if mutant.unproved(cell)}
+    for cell in told(broken, "fail"):
+        wanted = mutant.lost_at(cell)
+        assert wanted in (None, broken[cell]["lost_at"]), cell
+    healed = lab_up.run()
+    assert told(healed, "pass") == set(healed)
+
+
+def test_every_topology_has_mutants() -> None:
+    """At least two each; the tutorial lab's have a module of their own."""
+    shipped = {path.stem for path in (ROOT / "topologies").glob("*.yaml")}
+    assert shipped - MUTANTS.keys() == {"macvlan-two-host"}
+    assert all(len(mutants) >= 2 for mutants in MUTANTS.values())

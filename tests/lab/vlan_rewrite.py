@@ -1,0 +1,57 @@
+"""Make a switch port misbehave: change the tag of what leaves it. Run on the node `switch`.
+
+- `python -m tests.lab.vlan_rewrite PORT FROM TO`: frames of VLAN FROM leave as VLAN TO
+- `python -m tests.lab.vlan_rewrite PORT FROM native`: frames of VLAN FROM leave untagged
+- `python -m tests.lab.vlan_rewrite PORT undo`
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+from pyroute2 import IPRoute
+
+from harness.worker import bpf
+
+EGRESS = "ffff:fff3"
+"""tc(8)'s handle of clsact's egress."""
+
+
+def program(found: int, made: int | None) -> list[bpf.Instruction]:
+    """Pop the tag of VLAN `found`, and push that of `made` unless it is None."""
+    push = [
+        bpf.mov_register(1, 6),
+        bpf.mov(2, socket.htons(0x8100)),
+        bpf.mov(3, made or 0),
+        bpf.call(bpf.VLAN_PUSH),
+    ]
+    return [
+        *bpf.only_vlan(found),
+        bpf.mov_register(1, 6),
+        bpf.call(bpf.VLAN_POP),
+        *(push if made is not None else []),
+        bpf.mov(0, bpf.ACT_UNSPEC),
+        bpf.leave(),
+    ]
+
+
+def main(port: str, found: str, made: str = "") -> None:
+    """Attach the program to a port's egress, or take it away."""
+    with IPRoute() as netlink:
+        index = netlink.link_lookup(ifname=port)[0]
+        if found == "undo":
+            netlink.tc("del", "clsact", index=index)
+            return
+        descriptor = bpf.load(program(int(found), None if made == "native" else int(made)))
+        netlink.tc("add", "clsact", index=index)
+        netlink.tc(
+            "add-filter", "bpf", index=index, fd=descriptor, name="rewrite", parent=EGRESS,
+            direct_action=True,
+        )  # fmt: skip
+        os.close(descriptor)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,354 @@
+"""A lab made of nothing but the model: `play` brings the record that a worker would bring.
+
+It sends the probes of some cells through a network that does what the matrix says, and returns what
+taps, send log and neighbour tables would hold. A fault changes that before it is written down: each
+is a function of the `Draft` (see `faults`). Only pure modules are used, so whatever judges records
+can be tried without a lab.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from harness import walk
+from harness.flow import Cell, Outcome, Point, Probe, Stage, Verdict
+from harness.frame import Frame
+from harness.matrix import matrix
+from harness.observe import address_of
+from harness.record import BEACON, CONTROL, Neighbour, Record, Sent, TapCount, Wave
+from harness.schedule import BROADCAST, GROUP, schedule, taps
+from harness.sightings import find
+from harness.topology import Topology
+from harness.verdict import judge
+from tests.unit.wire import NOBODY, Wire, mirror
+
+OPENED_NS = 1_795_000_000 * 10**9
+WAVE_NS = 10**10
+"""A wave lasts ten seconds, the probes in it are a millisecond apart, their hops a microsecond."""
+PROBE_NS, HOP_NS = 10**6, 10**3
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A frame at a tap; `probe` is whose it is, `leg` is request, reply, reset, error or kernel."""
+
+    probe: str
+    leg: str
+    point: Point
+    t_ns: int
+    wire: Wire
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A probe of the schedule: its id, its cell, its token, and when it leaves."""
+
+    id: str
+    cell: Cell
+    wave: str
+    token: bytes
+    t_ns: int
+    frame: bytes | None = None
+    """A beacon's whole frame."""
+
+
+@dataclass
+class Draft:
+    """A stage before it is written down; faults change it."""
+
+    topology: Topology
+    stage: Stage
+    shots: dict[str, Shot]
+    opened_ns: dict[str, int]
+    """When each wave began."""
+    seen: list[Seen] = field(default_factory=list)
+    errnos: dict[str, int] = field(default_factory=dict)
+    neighbours: dict[tuple[str, str, str], Neighbour] = field(default_factory=dict)
+    """(wave, node, address): the entry at the wave's end."""
+    taps: dict[tuple[str, str], TapCount] = field(default_factory=dict)
+
+    def of(self, probe: str, leg: str = "request") -> list[Seen]:
+        """A probe's frames of one leg, in the order of the path."""
+        return [seen for seen in self.seen if (seen.probe, seen.leg) == (probe, leg)]
+
+    def record(self) -> Record:
+        """Write it down."""
+        frames = [
+            Frame(*_place(seen.point), seen.t_ns, seen.wire.octets())
+            for seen in sorted(self.seen, key=lambda seen: seen.t_ns)
+        ]
+        waves = tuple(self._wave(name, opened) for name, opened in self.opened_ns.items())
+        return Record(self.stage, waves, tuple(self.taps.values()), tuple(frames))
+
+    def _wave(self, name: str, opened: int) -> Wave:
+        sent = tuple(
+            Sent(shot.id, shot.token.hex(), shot.t_ns, self.errnos.get(shot.id))
+            for shot in sorted(self.shots.values(), key=lambda shot: shot.t_ns)
+            if shot.wave == name
+        )
+        entries = tuple(entry for key, entry in self.neighbours.items() if key[0] == name)
+        return Wave(name, opened, opened + WAVE_NS, sent, entries)
+
+
+Fault = Callable[[Draft], None]
+
+
+def play(topology: Topology, cells: Iterable[Cell], *faults: Fault) -> Record:
+    """Play the probes of some cells of one stage, controls among them as the schedule has them."""
+    chosen = list(cells)
+    stage = chosen[0].stage
+    known = {cell.id: cell for cell in matrix(topology, (stage,)).cells}
+    known |= {cell.id: cell for cell in chosen}
+    draft = _draft(topology, stage, known, schedule(topology, chosen, list(known.values())))
+    for shot in draft.shots.values():
+        _shoot(draft, shot)
+    for fault in faults:
+        fault(draft)
+    return draft.record()
+
+
+def judged(topology: Topology, cells: Iterable[Cell], *faults: Fault) -> dict[str, Verdict]:
+    """Play and judge: the verdicts by their cells' ids."""
+    chosen = list(cells)
+    record = play(topology, chosen, *faults)
+    known = {cell.id: cell for cell in matrix(topology, (record.stage,)).cells}
+    known |= {cell.id: cell for cell in chosen}
+    sightings = find(record.frames, record.tokens)
+    return {one.cell.id: one for one in judge(topology, record, sightings, known.values())}
+
+
+def _draft(topology: Topology, stage: Stage, known: dict[str, Cell], plan: dict[str, Any]) -> Draft:
+    opened = {wave["name"]: OPENED_NS + 2 * n * WAVE_NS for n, wave in enumerate(plan["waves"])}
+    shots = {
+        probe["id"]: Shot(
+            probe["id"],
+            known[probe["id"].removeprefix(CONTROL).removeprefix(BEACON)],
+            wave["name"],
+            probe["token"],
+            opened[wave["name"]] + (number + 1) * PROBE_NS,
+            probe.get("frame"),
+        )
+        for wave in plan["waves"]
+        for number, probe in enumerate(wave["probes"])
+    }
+    draft = Draft(topology, stage, shots, opened)
+    hosts = {host.name: topology.vlans_of_host(host.name) for host in topology.hosts}
+    if topology.gateway and stage is Stage.ROUTED:
+        hosts[topology.gateway.host] = tuple(vlan for vlan, _ in topology.gateway.addresses)
+    links = tuple((host, topology.subinterface(vlan)) for host in hosts for vlan in hosts[host])
+    draft.taps = {where: TapCount(*where, 100, 0, down=False) for where in taps(topology, links)}
+    return draft
+
+
+def _shoot(draft: Draft, shot: Shot) -> None:
+    if shot.frame is not None:
+        _beacon(draft, shot, shot.frame)
+        return
+    expectation = shot.cell.expectation
+    said_here = {
+        Outcome.TOO_BIG: errno.EMSGSIZE,
+        Outcome.NO_ROUTE: errno.ENETUNREACH,
+    }.get(expectation.outcome)
+    if said_here and not expectation.via:
+        draft.errnos[shot.id] = said_here
+        return
+    if not shot.cell.probe.is_layer2:
+        _resolve(draft, shot, found=expectation.outcome is not Outcome.NO_NEIGHBOUR)
+    if expectation.outcome is Outcome.NO_NEIGHBOUR:
+        return
+    _send(draft, shot)
+
+
+def _send(draft: Draft, shot: Shot) -> None:
+    """The probe's own frames, and what comes back."""
+    cell, expectation = shot.cell, shot.cell.expectation
+    way = walk.path(draft.topology, cell)
+    reached = expectation.outcome is Outcome.REACHED
+    way = way if reached else _as_far_as(draft.topology, cell, way)
+    wires = _wires(draft, shot, way)
+    for number, (waypoint, wire) in enumerate(zip(way, wires, strict=True)):
+        t_ns = shot.t_ns + number * HOP_NS
+        draft.seen.append(Seen(shot.id, "request", waypoint.point, t_ns, wire))
+    if reached:
+        _reply(draft, shot, way, wires)
+    elif expectation.outcome is Outcome.NO_ROUTE:
+        vlan = draft.topology.endpoint_vlans[cell.src]
+        router = str(draft.topology.vlan(vlan).gateway)
+        draft.seen.append(error_at(draft.of(shot.id)[0], (3, 0), router, len(way)))
+
+
+def _as_far_as(
+    topology: Topology, cell: Cell, way: tuple[walk.Waypoint, ...]
+) -> tuple[walk.Waypoint, ...]:
+    """How far a probe goes that must not reach: to its router, or over the trunk of its VLAN."""
+    if cell.expectation.via:
+        router = cell.expectation.via[0]
+        places = [(waypoint.point.node, waypoint.point.direction) for waypoint in way]
+        return way[: places.index((router, "out"))]
+    end = [waypoint.point.node for waypoint in way].index("switch") + 1
+    own = walk.carrier(topology, cell.src)
+    vlan = way[0].vlan
+    flooded = [
+        walk.Waypoint(point, vlan)
+        for host in topology.hosts
+        if host.name != own
+        for point in (
+            Point("switch", topology.port(host.name), "out"),
+            Point(host.name, topology.trunk, "in"),
+        )
+    ]
+    return (*way[:end], *flooded)
+
+
+def _wires(draft: Draft, shot: Shot, way: tuple[walk.Waypoint, ...]) -> list[Wire]:
+    """The probe's frame at each point of its way."""
+    cell = shot.cell
+    topology = draft.topology
+    wire = of_shot(draft, shot)
+    found = []
+    for waypoint in way:
+        point = waypoint.point
+        if point.node in cell.expectation.via and point.direction == "out" and wire.ttl == 64:
+            wire = _forwarded(topology, cell, wire)
+        own = _own_tag(cell.probe)
+        on_trunk = point.node == "switch" or point.interface == topology.trunk
+        found.append(replace(wire, tags=(waypoint.vlan, *own) if on_trunk else own))
+    return found
+
+
+def of_shot(draft: Draft, shot: Shot) -> Wire:
+    """The frame as its source makes it."""
+    topology, cell = draft.topology, shot.cell
+    kind = cell.probe.kind
+    to = cell.expectation.via[0] if cell.expectation.via else cell.dst
+    targets = {"arp": BROADCAST, "l2-broadcast": BROADCAST, "l2-multicast": GROUP}
+    source = address_of(topology, cell.src, cell.dst)
+    return Wire(
+        kind="l2" if kind.startswith("l2-") else kind,
+        src_mac=mac_of(topology, cell.src),
+        dst_mac=targets.get(kind, mac_of(topology, to)),
+        token=shot.token,
+        src_ip=NOBODY if kind == "arp" or source is None else source,
+        dst_ip=address_of(topology, cell.dst, cell.src) or NOBODY,
+        src_port=40_000 + shot.t_ns // PROBE_NS % 1000,
+        size=cell.probe.argument or 0 if kind == "icmp" else 0,
+    )
+
+
+def _forwarded(topology: Topology, cell: Cell, wire: Wire) -> Wire:
+    """What the gateway makes of a packet: TTL, MAC addresses, and a source of its own (NAT)."""
+    gateway = topology.gateway
+    vlan = topology.endpoint_vlans[cell.dst]
+    if gateway is None:
+        return wire
+    router, target = mac_of(topology, gateway.host), mac_of(topology, cell.dst)
+    wire = replace(wire, ttl=wire.ttl - 1, src_mac=router, dst_mac=target)
+    if vlan in gateway.masquerade:
+        source = str(gateway.address_in(vlan))
+        wire = replace(wire, src_ip=source, src_port=wire.src_port + 10_000)
+    return wire
+
+
+def _reply(draft: Draft, shot: Shot, way: tuple[walk.Waypoint, ...], wires: list[Wire]) -> None:
+    """The reply over the same points the other way, each frame the mirror of the probe's there."""
+    arrived = wires[-1]
+    back = list(zip(way, wires, strict=True))[::-1]
+    for number, (waypoint, wire) in enumerate(back):
+        point = waypoint.point
+        point = replace(point, direction="out" if point.direction == "in" else "in")
+        of_dst = mac_of(draft.topology, shot.cell.dst)
+        sender = of_dst if wire.dst_mac in (BROADCAST, GROUP) else wire.dst_mac
+        ttl = 64 if wire.ttl == arrived.ttl else 63
+        own = len(_own_tag(shot.cell.probe))  # a responder answers without it
+        reply = replace(mirror(wire, sender), ttl=ttl, tags=wire.tags[: len(wire.tags) - own])
+        t_ns = shot.t_ns + (len(way) + number) * HOP_NS
+        draft.seen.append(Seen(shot.id, "reply", point, t_ns, reply))
+
+
+def error_at(first: Seen, icmp: tuple[int, int], sender: str, hops: int, **changes: Any) -> Seen:
+    """An ICMP error about a probe, in at its source, so many hops after it left."""
+    wire = Wire(
+        kind="icmp",
+        src_mac=first.wire.dst_mac,
+        dst_mac=first.wire.src_mac,
+        src_ip=sender,
+        dst_ip=first.wire.src_ip,
+        icmp=icmp,
+        quoted=first.wire,
+    )
+    point = replace(first.point, direction="in")
+    return Seen(first.probe, "error", point, first.t_ns + hops * HOP_NS, replace(wire, **changes))
+
+
+def _beacon(draft: Draft, shot: Shot, octets: bytes) -> None:
+    """A frame out of the switch port of the destination's host, and in at the destination."""
+    topology, dst = draft.topology, shot.cell.dst
+    host = walk.carrier(topology, dst)
+    (vlan,) = struct.unpack_from("!H", octets, 14)
+    wire = Wire("raw", octets[6:12].hex(":"), octets[:6].hex(":"), body=octets[16:])
+    points = (
+        Point("switch", topology.port(host), "out"),
+        Point(host, topology.trunk, "in"),
+        Point(host, topology.subinterface(vlan), "in"),
+        Point(dst, "eth0", "in"),
+    )
+    for number, point in enumerate(points):
+        tags = (vlan,) if number < 2 else ()
+        t_ns = shot.t_ns + number * HOP_NS
+        draft.seen.append(Seen(shot.id, "request", point, t_ns, replace(wire, tags=tags)))
+
+
+def _resolve(draft: Draft, shot: Shot, *, found: bool) -> None:
+    """The source's kernel asks for its next hop, once a wave, and may get an answer."""
+    topology, cell = draft.topology, shot.cell
+    next_hop, at = _next_hop(topology, cell)
+    key = (shot.wave, cell.src, next_hop)
+    if key in draft.neighbours:
+        return
+    mac = mac_of(topology, at) if found else None
+    entry = Neighbour(cell.src, next_hop, mac, "REACHABLE" if found else "INCOMPLETE")
+    draft.neighbours[key] = entry
+    own = mac_of(topology, cell.src)
+    point = Point(cell.src, walk.source_interface(topology, cell), "out")
+    source = address_of(topology, cell.src, cell.dst) or NOBODY
+    ask = Wire("arp", own, BROADCAST, src_ip=source, dst_ip=next_hop)
+    t_ns = shot.t_ns - HOP_NS
+    draft.seen.append(Seen("", "kernel", point, t_ns, ask))
+    if mac:
+        inbound = replace(point, direction="in")
+        draft.seen.append(kernel_reply(inbound, next_hop, mac, own, t_ns + 1))
+
+
+def kernel_reply(point: Point, of: str, mac: str, asker: str, t_ns: int) -> Seen:
+    """An ARP reply for an address to the kernel of a node."""
+    wire = Wire("arp", mac, asker, operation=2, src_ip=of, dst_ip="1.2.3.4", target_mac=asker)
+    return Seen("", "kernel", point, t_ns, wire)
+
+
+def _next_hop(topology: Topology, cell: Cell) -> tuple[str, str]:
+    """The address that a source sends an IP probe to, and whose it is."""
+    vlans = topology.endpoint_vlans
+    src, dst = vlans.get(cell.src), vlans.get(cell.dst)
+    if src is None or dst is None or src == dst:
+        return address_of(topology, cell.dst, cell.src) or NOBODY, cell.dst
+    host = topology.gateway.host if topology.gateway else ""
+    next_hop = str(topology.next_hop(topology.endpoint(cell.src), topology.endpoint(cell.dst)))
+    return next_hop, host
+
+
+def mac_of(topology: Topology, node: str) -> str:
+    """The MAC address of an endpoint, or of a host's trunk."""
+    endpoints = {endpoint.name: endpoint.mac for endpoint in topology.endpoints}
+    return endpoints.get(node) or topology.trunk_mac(node)
+
+
+def _own_tag(probe: Probe) -> tuple[int, ...]:
+    return (probe.argument,) if probe.is_layer2 and probe.argument is not None else ()
+
+
+def _place(point: Point) -> tuple[str, str, str]:
+    return point.node, point.interface, point.direction

@@ -1,0 +1,102 @@
+"""The four steps of a routed packet: each agrees with the tables, and each can disagree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.flow import Stage
+from harness.steps import FourSteps, four_steps
+from tests.unit import faults
+from tests.unit.builders import reading
+from tests.unit.labs import NO_GATEWAY, TUTORIAL, cells_of
+from tests.unit.play import Fault, judged
+
+CELL = "routed-bbox1-to-bbox4-icmp"
+SOURCE = {"via": "172.16.10.1", "interface": "eth0"}
+ROUTER = {"via": None, "interface": "eth2.20"}
+ENTRY = {"address": "172.16.20.11", "mac": "02:42:ac:10:14:0b", "state": "REACHABLE"}
+STEPS = ("source_route", "router_route", "router_neighbour", "delivery")
+
+
+def followed(*wrong: Fault, lab: Any = TUTORIAL, **tables: Any) -> FourSteps:
+    """The steps of one routed cell; tables: source, router, neighbours."""
+    verdict = judged(TUTORIAL, [cells_of(TUTORIAL, Stage.ROUTED)[CELL]], *wrong)[CELL]
+    evidence = [
+        reading("routed/bbox1/route-get/172.16.20.11/after", parsed=tables.get("source", SOURCE)),
+        reading("routed/gateway/route-get/172.16.20.11/after", parsed=tables.get("router", ROUTER)),
+        reading("routed/gateway/neighbours/main", parsed=tables.get("neighbours", [ENTRY])),
+        reading("routed/host2/neighbours/main", parsed=[ENTRY | {"mac": "02:00:00:00:00:01"}]),
+    ]
+    return four_steps(lab, verdict, evidence[: tables.get("readings", 4)])
+
+
+def agreed(steps: FourSteps) -> list[str]:
+    """The steps on which path and tables agree."""
+    return [name for name in STEPS if getattr(steps, name)[0]]
+
+
+def test_path_and_tables_agree() -> None:
+    """On each step, in words."""
+    found = followed()
+    assert [getattr(found, name) for name in STEPS] == [
+        (True, "bbox1 routes via 172.16.10.1 dev eth0, and sends to 02:6e:73:00:00:03"),
+        (True, ("gateway took it from eth2.10: True; routes dev eth2.20; "
+               "sent it out of eth2.20: True")),
+        (True, ("its ARP table has 172.16.20.11 at ['02:42:ac:10:14:0b']; "
+               "sent to 02:42:ac:10:14:0b")),
+        (True, "host2 took it from eth2.20: True; bbox4: True"),
+    ]  # fmt: skip
+
+
+WRONG: dict[str, tuple[tuple[Fault, ...], dict[str, Any], str]] = {
+    "another gateway": ((), {"source": SOURCE | {"via": "172.16.10.2"}}, "source_route"),
+    "another interface": ((), {"source": SOURCE | {"interface": "eth1"}}, "source_route"),
+    "no route": ((), {"source": {}}, "source_route"),
+    "another MAC": (
+        (faults.altered(CELL, "bbox1:eth0 (out)", dst_mac="02:6e:73:00:00:01"),), {},
+        "source_route",
+    ),
+    "not seen leaving": ((faults.hidden(CELL, "bbox1:eth0 (out)"),), {}, "source_route"),
+    "another way out": ((), {"router": {"interface": "eth2.10"}}, "router_route"),
+    "not taken": ((faults.hidden(CELL, "gateway:eth2.10 (in)"),), {}, "router_route"),
+    "no entry": ((), {"neighbours": []}, "router_neighbour"),
+    "unresolved": ((), {"neighbours": [ENTRY | {"mac": None}]}, "router_neighbour"),
+    "an entry for another": ((), {"neighbours": [ENTRY | {"address": "::"}]}, "router_neighbour"),
+    "two entries": (
+        (), {"neighbours": [ENTRY, ENTRY | {"mac": "02:00:00:00:00:01"}]}, "router_neighbour",
+    ),
+    "not handed over": ((faults.hidden(CELL, "host2:eth2.20 (in)"),), {}, "delivery"),
+    "not delivered": ((faults.hidden(CELL, "bbox4:eth0 (in)"),), {}, "delivery"),
+    "delivered to another MAC": (
+        (faults.altered(CELL, "bbox4:eth0 (in)", dst_mac="ff:ff:ff:ff:ff:ff"),), {}, "delivery",
+    ),
+    "delivered to another address": (
+        (faults.altered(CELL, "bbox4:eth0 (in)", dst_ip="172.16.20.10"),), {}, "delivery",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_one_step_disagrees(name: str) -> None:
+    """And the other three do not."""
+    wrong, tables, step = WRONG[name]
+    assert agreed(followed(*wrong, **tables)) == [one for one in STEPS if one != step]
+
+
+def test_a_packet_that_never_left_the_router_fails_two_steps() -> None:
+    """It was routed nowhere and sent to nobody."""
+    found = followed(faults.hidden(CELL, "gateway:eth2.20 (out)"))
+    assert agreed(found) == ["source_route", "delivery"]
+    assert found.router_neighbour[1].endswith("sent to None")
+
+
+def test_without_readings_nothing_agrees_but_the_delivery() -> None:
+    """Which rests on the path alone."""
+    assert agreed(followed(readings=0)) == ["delivery"]
+
+
+def test_without_a_gateway_host_there_is_no_mac_to_send_to() -> None:
+    """Whatever the tables say."""
+    assert "source_route" not in agreed(followed(lab=NO_GATEWAY))
