@@ -50,8 +50,8 @@ def cells(
     ]
 
 
-def routed(matrix: Matrix) -> list[Ask]:
-    """An ask for each pair that reaches through a router, by its ICMP cell."""
+def routed(topology: Topology, matrix: Matrix) -> list[Ask]:
+    """An ask for each pair that reaches through gateway hosts of ours, by its ICMP cell."""
     return [
         Ask(cell.id, cell.stage, (cell,))
         for cell in matrix.cells
@@ -59,6 +59,7 @@ def routed(matrix: Matrix) -> list[Ask]:
         and cell.probe.kind == "icmp"
         and cell.expectation.via
         and cell.expectation.outcome is Outcome.REACHED
+        and not any(topology.host(router).external for router in cell.expectation.via)
     ]
 
 
@@ -68,6 +69,7 @@ def hosts(topology: Topology, stages: Iterable[Stage]) -> list[Ask]:
         Ask(f"{stage}-{host.name}", stage, node=host.name, live=True)
         for stage in stages
         for host in topology.hosts
+        if not host.external
     ]
 
 

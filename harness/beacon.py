@@ -11,8 +11,8 @@ from __future__ import annotations
 import socket
 import struct
 
+from harness.expectations import TTL
 from harness.flow import Cell
-from harness.matrix import TTL
 from harness.sightings import ECHO_PORT, ETHERTYPE_ARP, ETHERTYPE_PROBE, ICMP, SYN, TCP, UDP
 
 SOURCE_MAC = "02:6e:73:ff:00:01"

@@ -123,6 +123,10 @@ class Expectation:
     """The source address that the destination must see; None likewise."""
     next_hop: str | None = None
     """The address whose neighbour entry decides a `no-neighbour`."""
+    vlans: tuple[int, ...] = ()
+    """The VLAN of each segment of a way through routers: one more than there are routers."""
+    arrives: bool = False
+    """Whether it arrives all the same, where the outcome is `silent`: its reply gets lost."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,8 @@ class Observation:
     """Whether the probe (for `no-neighbour`: the request for its next hop) was seen leaving."""
     arrived: bool
     """Whether the token was seen at the destination's interface, inbound."""
+    answered: bool = False
+    """Whether a tied reply was seen leaving the destination."""
     path: tuple[Hop, ...] = ()
     """The sightings on the modelled path, in its order."""
     strays: tuple[Hop, ...] = ()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness import plan
 from harness.flow import Stage
-from harness.topology import Topology
+from harness.topology import Gateway, Topology
 
 
 @dataclass(frozen=True)
@@ -31,23 +31,24 @@ def expected(topology: Topology, host: str, stage: Stage) -> HostState:
     addresses[topology.trunk] = ()
     for vlan_id in topology.vlans_of_host(host):
         addresses[topology.subinterface(vlan_id)] = ()
-    gateway = topology.gateway
-    routed = gateway is not None and gateway.host == host and stage is Stage.ROUTED
-    if gateway and routed:
-        for vlan_id, address in gateway.addresses:
+    routers = [one for one in topology.routers(stage) if one.host == host]
+    for router in routers:
+        for vlan_id, address in router.addresses:
             prefix = topology.vlan(vlan_id).subnet.prefixlen
             addresses[topology.subinterface(vlan_id)] = (f"{address}/{prefix}",)
     names = {topology.subinterface(vlan.id) for vlan in topology.vlans}
     return HostState(
-        forwarding=routed,
+        forwarding=bool(routers),
         addresses=tuple(addresses.items()),
         absent=tuple(sorted(names - set(addresses))),
-        rules=_rules(topology, routed=routed),
+        rules=_rules(topology, routers),
     )
 
 
-def _rules(topology: Topology, *, routed: bool) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-    steps = plan.gateway(topology) if routed else ()
+def _rules(
+    topology: Topology, routers: list[Gateway]
+) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    steps = [step for router in routers for step in plan.router(topology, router)]
     made = {step["table"]: step for step in steps if step["do"] == "iptables"}
     bare: plan.Step = {"lines": (), "policies": {}}
     return tuple(

@@ -46,7 +46,7 @@ def concerned(topology: Topology, src: str, dst: str) -> Topology:
     Hosts, trunks and switch ports stay: what goes astray on the wire is seen there.
     """
     ends = {src, dst}
-    hosts = {topology.gateway.host} if topology.gateway else set()
+    hosts = {router.host for router in topology.gateways}
     if src == dst or not ends - hosts <= topology.endpoint_vlans.keys():
         return topology
     vlans = {topology.endpoint_vlans[name] for name in ends - hosts}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness import walk
 from harness.flow import Cell, Observation, Outcome, Point
@@ -121,6 +121,7 @@ class _Looker:
             detail=detail,
             left=left,
             arrived=arrival is not None,
+            answered=self._answered(),
             path=found.hops,
             strays=found.strays,
             missing=found.missing,
@@ -136,6 +137,10 @@ class _Looker:
         outcome = Outcome.REACHED if arrived else Outcome.SILENT
         detail = "put on the wire at the switch port"
         return Observation(outcome, detail, left=True, arrived=arrived)
+
+    def _answered(self) -> bool:
+        leaving = replace(self._target, direction="out")
+        return any(seen.leg is Leg.REPLY and seen.point == leaving for seen in self._mine)
 
     def _left(self, found: Trace) -> bool:
         return bool(found.hops) and found.hops[0].point == self._source
@@ -167,7 +172,29 @@ class _Looker:
             return self._never_left()
         if arrived:
             return Outcome.SILENT, "the token arrived, but no reply came back"
-        return self._unsaid(found) or (Outcome.SILENT, "it left, and nothing came back")
+        told = self._unresolved(found) or self._unsaid(found)
+        return told or (Outcome.SILENT, "it left, and nothing came back")
+
+    def _unresolved(self, found: Trace) -> tuple[Outcome, str] | None:
+        """No neighbour, if the router that took it asked for the next hop in vain."""
+        node, next_hop = found.hops[-1].point.node, self._next_hop_of(found.hops[-1].point.node)
+        if next_hop is None or found.hops[-1].point.direction == "out":
+            return None
+        state = self._entry(node, next_hop)
+        if self._has_asked(node, next_hop) and self._in_vain(node, next_hop, state):
+            return Outcome.NO_NEIGHBOUR, f"no answer to {node}'s ARP for {next_hop}, entry {state}"
+        return None
+
+    def _next_hop_of(self, router: str) -> str | None:
+        """Whom a router on the way hands the packet to: the next one, or the destination."""
+        expected, topology = self._cell.expectation, self._topology
+        if router not in expected.via:
+            return None
+        place = expected.via.index(router) + 1
+        if place == len(expected.via):
+            return address_of(topology, self._cell.dst, self._cell.src)
+        following = next(one for one in topology.gateways if one.host == expected.via[place])
+        return str(following.address_in(expected.vlans[place]))
 
     def _unsaid(self, found: Trace) -> tuple[Outcome, str] | None:
         """No route, if its router has said so of its kind as often as it says so at once."""
@@ -202,23 +229,33 @@ class _Looker:
         next_hop = self._next_hop()
         if next_hop is None or not self._asked():
             return Outcome.INCONCLUSIVE, "the probe was not seen leaving its source"
-        node = self._cell.src
-        entries = [
-            entry
-            for entry in self._wave.neighbours
-            if entry.node == node and entry.address == next_hop
-        ]
-        state = entries[0].state if entries else "absent"
-        answers = self._sightings.answered.get((node, next_hop), [])
-        answered = any(self._sent.t_ns <= t_ns <= self._wave.closed_ns for t_ns in answers)
-        if state in UNRESOLVED and not answered:
+        state = self._entry(self._cell.src, next_hop)
+        if self._in_vain(self._cell.src, next_hop, state):
             return Outcome.NO_NEIGHBOUR, f"no answer to ARP for {next_hop}, entry {state}"
         return Outcome.INCONCLUSIVE, f"not seen leaving, though {next_hop} is {state}"
 
     def _asked(self) -> bool:
         """Whether the source's kernel asked for the next hop in this wave."""
-        asked = self._sightings.asked.get((self._cell.src, self._next_hop() or ""), [])
+        return self._has_asked(self._cell.src, self._next_hop() or "")
+
+    def _has_asked(self, node: str, address: str) -> bool:
+        asked = self._sightings.asked.get((node, address), [])
         return any(self._wave.opened_ns <= t_ns <= self._wave.closed_ns for t_ns in asked)
+
+    def _entry(self, node: str, address: str) -> str:
+        """The state of a node's neighbour entry at the wave's end."""
+        entries = [
+            entry
+            for entry in self._wave.neighbours
+            if entry.node == node and entry.address == address
+        ]
+        return entries[0].state if entries else "absent"
+
+    def _in_vain(self, node: str, address: str, state: str) -> bool:
+        """Whether nobody answered a node's question for an address since the probe was sent."""
+        answers = self._sightings.answered.get((node, address), [])
+        answered = any(self._sent.t_ns <= t_ns <= self._wave.closed_ns for t_ns in answers)
+        return state in UNRESOLVED and not answered
 
     def _next_hop(self) -> str | None:
         if self._cell.probe.is_layer2:
@@ -247,10 +284,8 @@ def address_of(topology: Topology, node: str, other: str) -> str | None:
     if node in topology.endpoint_vlans:
         return str(topology.endpoint(node).address)
     vlan = topology.endpoint_vlans.get(other)
-    gateway = topology.gateway
-    if gateway is None or vlan is None or gateway.host != node:
-        return None
-    address = gateway.address_in(vlan)
+    routers = [one for one in topology.gateways if one.host == node]
+    address = routers[0].address_in(vlan) if routers and vlan is not None else None
     return str(address) if address else None
 
 

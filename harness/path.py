@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness import walk
+from harness.expectations import TTL
 from harness.flow import Cell, Hop, Point
-from harness.matrix import TTL
 from harness.sightings import Leg, Sighting
 from harness.topology import Topology
 
@@ -34,22 +34,22 @@ def trace(topology: Topology, cell: Cell, sightings: list[Sighting]) -> Trace:
     """
     requests = [seen for seen in sightings if seen.leg is Leg.REQUEST]
     path = walk.path(topology, cell)
-    on_path: dict[Point, Sighting] = {}
-    modelled = {way.point: way.vlan for way in path}
+    on_path: dict[walk.Waypoint, Sighting] = {}
+    modelled = set(path)
     strays = []
     for seen in requests:
         outer = seen.packet.vlans[0] if seen.packet.vlans else None
         vlan = walk.domain(topology, seen.point.node, seen.point.interface, outer)
-        expected = modelled.get(seen.point) == vlan and vlan is not None
-        if expected:
-            on_path.setdefault(seen.point, seen)
-        in_place = expected or _takes_part(topology, cell, seen)
+        place = walk.Waypoint(seen.point, vlan) if vlan is not None else None
+        if place in modelled and place:
+            on_path.setdefault(place, seen)
+        in_place = place in modelled or _takes_part(topology, cell, seen)
         if not in_place or _has_leaked(topology, cell, seen, vlan):
             strays.append(seen)
     return Trace(
-        hops=tuple(hop(on_path[way.point]) for way in path if way.point in on_path),
+        hops=tuple(hop(on_path[way]) for way in path if way in on_path),
         strays=tuple(hop(seen) for seen in strays),
-        missing=tuple(way.point for way in path if way.point not in on_path),
+        missing=tuple(way.point for way in path if way not in on_path),
     )
 
 

@@ -62,7 +62,8 @@ def build(topology: Topology, kind: EndpointKind) -> tuple[Step, ...]:
     `kind` says how its endpoints are made.
     """
     steps: list[Step] = []
-    for node in topology.nodes:
+    external = [host.name for host in topology.hosts if host.external]
+    for node in (*topology.nodes, *external):
         steps.append({"do": "namespace", "node": node})
         steps.append({"do": "sysctl", "node": node, **_sysctls()})
     steps.append(_bridge("trunk", topology.mtu))
@@ -71,21 +72,37 @@ def build(topology: Topology, kind: EndpointKind) -> tuple[Step, ...]:
         steps += _host(topology, host.name)
     for endpoint in topology.endpoints:
         steps += kind.steps(topology, endpoint)
+    for spec in topology.gateways:
+        steps += router(topology, spec) if spec not in topology.configured else ()
     return tuple(steps)
 
 
 def gateway(topology: Topology) -> tuple[Step, ...]:
-    """The steps that make the gateway host route: the stage `routed`. As the tutorial does it."""
-    spec = topology.gateway
-    if spec is None:
-        return ()
+    """The steps that make the gateway hosts route: the stage `routed`."""
+    return tuple(step for spec in topology.configured for step in router(topology, spec))
+
+
+def router(topology: Topology, spec: Gateway) -> tuple[Step, ...]:
+    """The steps that make a host route, as the tutorial does it."""
+    carried = topology.vlans_of_host(spec.host)
     steps: list[Step] = [_forwarding(spec.host, "1", was="0")]
+    if spec.rp_filter:
+        steps.append(_rp_filter(spec.host, str(spec.rp_filter), was="0"))
     for vlan_id, address in spec.addresses:
         prefix = topology.vlan(vlan_id).subnet.prefixlen
-        link = topology.subinterface(vlan_id)
-        steps.append(_vlan(topology, spec.host, vlan_id))
+        if vlan_id not in carried:
+            steps.append(_vlan(topology, spec.host, vlan_id))
         steps.append(
-            {"do": "address", "node": spec.host, "link": link, "cidr": f"{address}/{prefix}"}
+            {
+                "do": "address", "node": spec.host, "link": topology.subinterface(vlan_id),
+                "cidr": f"{address}/{prefix}", "stays": vlan_id in carried,
+            }
+        )  # fmt: skip
+    for vlan_id, via in spec.routes:
+        dst = str(topology.vlan(vlan_id).subnet)
+        stays = any(via in topology.vlan(leg).subnet for leg in carried)
+        steps.append(
+            {"do": "route", "node": spec.host, "dst": dst, "via": str(via), "stays": stays}
         )
     return (*steps, *_rules(topology, spec))
 
@@ -93,7 +110,8 @@ def gateway(topology: Topology) -> tuple[Step, ...]:
 def undo(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """The steps that take `steps` back, in reverse order.
 
-    An address goes with its link, and a namespace with everything in it.
+    Addresses and routes go with their link unless that stays, and a namespace with everything in
+    it.
     """
     undone = [_undo(step) for step in reversed(steps)]
     return tuple(step for step in undone if step is not None)
@@ -106,10 +124,9 @@ def subinterfaces(topology: Topology, *, routed: bool) -> tuple[tuple[str, str],
         for host in topology.hosts
         for vlan_id in topology.vlans_of_host(host.name)
     ]
-    if routed and topology.gateway:
-        spec = topology.gateway
+    for spec in topology.configured if routed else ():
         found += [(spec.host, topology.subinterface(vlan_id)) for vlan_id, _ in spec.addresses]
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def command(step: Step) -> str:
@@ -129,11 +146,13 @@ _COMMANDS = {
     "sysctl": "{node}# sysctl -w {values}",
     "bridge": "{node}# ip link add {name} type bridge",
     "veth": "{node}# ip link add {name} type veth peer {peer} netns {peer_node}",
-    "vlan": "{node}# ip link add link {parent} name {name} type vlan id {id}",
+    "vlan": "{node}# ip link add link {parent} name {name} mtu {mtu} type vlan id {id}",
     "vlan-delete": "{node}# ip link delete {name}",
     "macvlan": "{parent_node}# ip link add link {parent} name {name} type macvlan mode {mode}",
     "address": "{node}# ip address add {cidr} dev {link}",
-    "route": "{node}# ip route add default via {via}",
+    "address-delete": "{node}# ip address delete {cidr} dev {link}",
+    "route": "{node}# ip route add {dst} via {via}",
+    "route-delete": "{node}# ip route delete {dst} via {via}",
     "iptables": "{node}# {rules}",
 }
 
@@ -147,7 +166,15 @@ def _sysctls() -> dict[str, dict[str, str]]:
 
 
 def _forwarding(host: str, value: str, was: str) -> Step:
-    key = "net.ipv4.ip_forward"
+    return _sysctl(host, "net.ipv4.ip_forward", value, was)
+
+
+def _rp_filter(host: str, value: str, was: str) -> Step:
+    """Of all interfaces: the larger of this and an interface's own counts (ip-sysctl.rst)."""
+    return _sysctl(host, "net.ipv4.conf.all.rp_filter", value, was)
+
+
+def _sysctl(host: str, key: str, value: str, was: str) -> Step:
     return {
         "do": "sysctl", "node": host, "values": {key: value}, "was": {key: was}, "optional": {}
     }  # fmt: skip
@@ -158,28 +185,37 @@ def _bridge(name: str, mtu: int) -> Step:
 
 
 def _host(topology: Topology, host: str) -> list[Step]:
-    port = topology.port(host)
-    steps: list[Step] = [
-        {
-            "do": "veth", "node": host, "name": topology.management, "mac": None, "mtu": 1500,
-            "peer_node": "switch", "peer": f"{port}-m", "master": "mgmt",
-        },
+    port, spec = topology.port(host), topology.host(host)
+    steps: list[Step] = []
+    if spec.management:
+        steps.append(
+            {
+                "do": "veth", "node": host, "name": topology.management, "mac": None, "mtu": 1500,
+                "peer_node": "switch", "peer": f"{port}-m", "peer_mtu": 1500, "master": "mgmt",
+                "hairpin": False,
+            }
+        )  # fmt: skip
+    steps.append(
         {
             "do": "veth", "node": host, "name": topology.trunk, "mac": topology.trunk_mac(host),
-            "mtu": topology.mtu, "peer_node": "switch", "peer": port, "master": "trunk",
-        },
-        {
-            "do": "address", "node": host, "link": topology.management,
-            "cidr": str(topology.host(host).management),
-        },
-    ]  # fmt: skip
+            "mtu": spec.mtu, "peer_node": "switch", "peer": port, "peer_mtu": topology.mtu,
+            "master": "trunk", "hairpin": spec.hairpin,
+        }
+    )  # fmt: skip
+    if spec.management:
+        steps.append(
+            {
+                "do": "address", "node": host, "link": topology.management,
+                "cidr": str(spec.management), "stays": False,
+            }
+        )  # fmt: skip
     return steps + [_vlan(topology, host, vlan_id) for vlan_id in topology.vlans_of_host(host)]
 
 
 def _vlan(topology: Topology, host: str, vlan_id: int) -> Step:
     return {
         "do": "vlan", "node": host, "parent": topology.trunk, "id": vlan_id,
-        "name": topology.subinterface(vlan_id),
+        "name": topology.subinterface(vlan_id), "mtu": topology.mtu_at(host, vlan_id),
     }  # fmt: skip
 
 
@@ -215,8 +251,8 @@ def _undo(step: Step) -> Step | None:
     kind = step["do"]
     if kind == "sysctl" and "was" in step:
         return {**step, "values": step["was"], "was": step["values"]}
-    if kind == "vlan":
-        return {**step, "do": "vlan-delete"}
+    if kind == "vlan" or (kind in ("address", "route") and step["stays"]):
+        return {**step, "do": f"{kind}-delete"}
     if kind == "iptables":
         lines = tuple(line.replace("-A ", "-D ", 1) for line in step["lines"])
         return {**step, "lines": lines, "policies": dict.fromkeys(step["policies"], "ACCEPT")}

@@ -52,11 +52,9 @@ def taps(topology: Topology, links: tuple[tuple[str, str], ...]) -> list[tuple[s
     """Every (node, interface) that a packet may cross; `links` are the sub-interfaces in use."""
     found = [(end.name, end.interface) for end in topology.endpoints]
     for host in topology.hosts:
-        found += [
-            (host.name, topology.trunk),
-            (host.name, topology.management),
-            ("switch", topology.port(host.name)),
-        ]
+        found.append(("switch", topology.port(host.name)))
+        if not host.external:
+            found += [(host.name, topology.trunk), (host.name, topology.management)]
     return [*found, *links]
 
 
@@ -79,6 +77,7 @@ def _unvouched(topology: Topology, cells: list[Cell], stage_cells: Iterable[Cell
         (cell.dst, cell.probe.frame_class): cell
         for cell in cells
         if not _reaches(cell)
+        and not cell.expectation.arrives
         and cell.family is not Family.COLD
         and not any(_can_vouch(topology, cell, one) for one in candidates)
     }
@@ -90,10 +89,17 @@ def _reaches(cell: Cell) -> bool:
 
 
 def _can_vouch(topology: Topology, cell: Cell, control: Cell) -> bool:
-    """Whether a probe that reaches shares destination, class and last hop with a blocked one."""
+    """Whether a probe that reaches shares destination, class and last hop with a blocked one.
+
+    Where only the reply is blocked, it shares the source instead.
+    """
+    if cell.expectation.arrives:
+        return (control.src, control.probe.frame_class) == (cell.src, cell.probe.frame_class)
     return (
         control.dst == cell.dst
         and control.probe.frame_class == cell.probe.frame_class
+        and walk.vlan_of(topology, cell.dst, cell.src)
+        == walk.vlan_of(topology, control.dst, control.src)
         and walk.carrier(topology, control.src) != walk.carrier(topology, cell.dst)
     )
 

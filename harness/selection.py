@@ -78,7 +78,7 @@ def _asks(name: str, session: Session, metafunc: pytest.Metafunc) -> list[Ask]:
     if name == "on_host":
         return asking.hosts(session.topology, session.stages)
     if name == "steps":
-        return asking.routed(session.matrix)
+        return asking.routed(session.topology, session.matrix)
     if name == "readings":
         return asking.readings(session.topology, session.stages)
     if name == "outcomes":

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.flow import Hop, Verdict
+from harness.flow import Cell, Hop, Verdict
 from harness.report.model import Evidence
 from harness.topology import Endpoint, Topology
 
@@ -27,22 +27,41 @@ def four_steps(topology: Topology, verdict: Verdict, evidence: Iterable[Evidence
     hops = {(hop.point.node, hop.point.interface, hop.point.direction): hop
             for hop in verdict.observation.path}  # fmt: skip
     cell, stage = verdict.cell, verdict.cell.stage
-    router = cell.expectation.via[0]
     src, dst = topology.endpoint(cell.src), topology.endpoint(cell.dst)
-    into, out = topology.subinterface(src.vlan), topology.subinterface(dst.vlan)
     first = hops.get((src.name, src.interface, "out"))
-    left = hops.get((router, out, "out"))
+    routed, found = [], []
+    for router, into, out, next_hop in _legs(topology, cell, dst):
+        left = hops.get((router, out, "out"))
+        taken = hops.get((router, into, "in"))
+        route = tables.get(_route(stage, router, dst.address), {})
+        routed.append(_router_route(route, taken, left, (router, into, out)))
+        found.append(_neighbour(tables, f"{stage}/{router}/neighbours/", next_hop, left))
     return FourSteps(
-        _source_route(topology, tables.get(_route(stage, src.name, dst.address), {}), src, first),
-        _router_route(
-            tables.get(_route(stage, router, dst.address), {}),
-            hops.get((router, into, "in")), left, (router, into, out),
+        _source_route(
+            topology, tables.get(_route(stage, src.name, dst.address), {}), cell, src, first
         ),
-        _neighbour(tables, f"{stage}/{router}/neighbours/", str(dst.address), left),
+        _all(routed),
+        _all(found),
         _delivery(
-            hops.get((dst.host, out, "in")), hops.get((dst.name, dst.interface, "in")), dst, out
+            hops.get((dst.host, topology.subinterface(dst.vlan), "in")),
+            hops.get((dst.name, dst.interface, "in")), dst, topology.subinterface(dst.vlan),
         ),
     )  # fmt: skip
+
+
+def _legs(topology: Topology, cell: Cell, dst: Endpoint) -> list[tuple[str, str, str, str]]:
+    """(router, interface in, interface out, whom it hands the packet to) for each router."""
+    via, vlans = cell.expectation.via, cell.expectation.vlans
+    routers = {router.host: router for router in topology.gateways}
+    following = zip(via[1:], vlans[1:-1], strict=True)
+    next_hops = [str(routers[name].address_in(vlan)) for name, vlan in following]
+    named = [topology.subinterface(vlan) for vlan in vlans]
+    return list(zip(via, named[:-1], named[1:], [*next_hops, str(dst.address)], strict=True))
+
+
+def _all(steps: list[tuple[bool, str]]) -> tuple[bool, str]:
+    """One step at several routers: they agree if each does."""
+    return all(agree for agree, _ in steps), "; then ".join(said for _, said in steps)
 
 
 def _route(stage: str, node: str, address: object) -> str:
@@ -50,11 +69,10 @@ def _route(stage: str, node: str, address: object) -> str:
 
 
 def _source_route(
-    topology: Topology, route: dict[str, Any], src: Endpoint, first: Hop | None
+    topology: Topology, route: dict[str, Any], cell: Cell, src: Endpoint, first: Hop | None
 ) -> tuple[bool, str]:
     gateway = str(topology.vlan(src.vlan).gateway)
-    host = topology.gateway.host if topology.gateway else ""
-    mac = topology.trunk_mac(host) if host else ""
+    mac = topology.trunk_mac(cell.expectation.via[0])
     sent_to = first.dst_mac if first else "nobody"
     via, interface = route.get("via"), route.get("interface")
     said = f"{src.name} routes via {via} dev {interface}, and sends to {sent_to}"

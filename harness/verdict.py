@@ -8,9 +8,10 @@ own class sent after it did arrive, no tap lost anything, and the outcome is the
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from harness import walk
-from harness.flow import Cell, Observation, Outcome, Proof, Ruling, Verdict
+from harness.flow import Cell, Observation, Outcome, Point, Proof, Ruling, Verdict
 from harness.observe import Observed, observe
 from harness.record import Record
 from harness.sightings import Sightings, find
@@ -29,9 +30,9 @@ TAIL = 3
 
 
 Class = tuple[str, str, str]
-"""What a probe and its control share: destination, frame class and wave."""
+"""What a probe and its control share: an end (destination, or source), frame class and wave."""
 Arrived = dict[Class, list[Observed]]
-"""The probes that arrived and strayed nowhere, by class, in the order in which they were sent."""
+"""Probes that can vouch for others, by class, in the order in which they were sent."""
 
 
 def judge_record(topology: Topology, record: Record, cells: Iterable[Cell]) -> tuple[Verdict, ...]:
@@ -46,10 +47,14 @@ def judge(
     observed = observe(topology, record, sightings, {cell.id: cell for cell in cells})
     lost = _blind(topology, record, observed)
     arrived: Arrived = {}
+    answered: Arrived = {}
     for one in observed:
         if one.observation.arrived and not one.observation.strays:
-            arrived.setdefault(_class(one), []).append(one)
-    return tuple(_verdict(topology, one, arrived, lost) for one in observed if one.is_cell)
+            arrived.setdefault(_class(one, one.cell.dst), []).append(one)
+        if one.observation.outcome is Outcome.REACHED:
+            answered.setdefault(_class(one, one.cell.src), []).append(one)
+    controls = _Controls(topology, arrived, answered)
+    return tuple(_verdict(one, controls, lost) for one in observed if one.is_cell)
 
 
 def _blind(topology: Topology, record: Record, observed: tuple[Observed, ...]) -> list[str]:
@@ -63,26 +68,31 @@ def _blind(topology: Topology, record: Record, observed: tuple[Observed, ...]) -
 
 def _legs_not_there(topology: Topology) -> set[tuple[str, str]]:
     """The sub-interfaces on modelled paths that the gateway host does not have."""
-    spec = topology.gateway
-    if spec is None:
-        return set()
-    without = [vlan.id for vlan in topology.vlans if spec.address_in(vlan.id) is None]
-    return {(spec.host, topology.subinterface(vlan_id)) for vlan_id in without}
+    return {
+        (router.host, topology.subinterface(vlan.id))
+        for router in topology.gateways
+        for vlan in topology.vlans
+        if router.address_in(vlan.id) is None and vlan.id not in topology.vlans_of_host(router.host)
+    }
 
 
-def _verdict(topology: Topology, one: Observed, arrived: Arrived, lost: list[str]) -> Verdict:
+def _verdict(one: Observed, controls: _Controls, lost: list[str]) -> Verdict:
     expected_outcome = one.cell.expectation.outcome
     seen = one.observation
+    one_way = one.cell.expectation.arrives
     control = None
-    if expected_outcome is not Outcome.REACHED:
-        control = _control(topology, one, arrived.get(_class(one), []))
-    if expected_outcome is Outcome.REACHED:
+    if one_way:
+        control = controls.of_reply(one)
+        ruling, why = _judge_one_way(one.cell, seen, control, lost)
+    elif expected_outcome is Outcome.REACHED:
         ruling, why = _judge_reached(one.cell, seen, lost)
     else:
+        control = controls.of_probe(one)
         ruling, why = _judge_not_reached(one.cell, seen, control, lost)
+    came_back = seen.outcome is Outcome.REACHED
     proof = Proof(
         left=seen.left,
-        absent=not seen.arrived and not seen.strays,
+        absent=not came_back if one_way else not seen.arrived and not seen.strays,
         control=control.sent.id if control else None,
         taps_lossless=not lost,
         outcome=seen.outcome is expected_outcome,
@@ -91,12 +101,9 @@ def _verdict(topology: Topology, one: Observed, arrived: Arrived, lost: list[str
 
 
 def _judge_reached(cell: Cell, seen: Observation, lost: list[str]) -> tuple[Ruling, str]:
-    if seen.outcome in UNTOLD:
-        return Ruling.UNPROVED, f"it could not be told: {seen.detail}"
-    if seen.strays:
-        return Ruling.FAIL, f"it was also seen where it must not be: {seen.strays[0].point}"
-    if lost:
-        return Ruling.UNPROVED, f"taps lost frames, went down or were not open: {', '.join(lost)}"
+    blind = _judge_sight(seen, lost)
+    if blind:
+        return blind
     if seen.outcome is not Outcome.REACHED:
         return Ruling.FAIL, f"it must reach, but: {seen.detail}"
     if seen.missing:
@@ -132,6 +139,37 @@ def _judge_not_reached(
     return Ruling.PASS, f"it did not arrive, and {control.sent.id}, sent after it, did"
 
 
+def _judge_one_way(
+    cell: Cell, seen: Observation, control: Observed | None, lost: list[str]
+) -> tuple[Ruling, str]:
+    """It must arrive by its path, and its reply must leave the destination and not come back."""
+    blind = _judge_sight(seen, lost)
+    if blind:
+        return blind
+    if not seen.arrived or seen.missing:
+        where = f" by way of {seen.missing[0]}" if seen.arrived else ""
+        return Ruling.FAIL, f"it must arrive{where}, but: {seen.detail}"
+    if seen.outcome is not cell.expectation.outcome:
+        return Ruling.FAIL, f"its reply must get lost, but: {seen.detail}"
+    if not seen.answered:
+        return Ruling.UNPROVED, "it arrived, but no reply was seen leaving its destination"
+    if control is None:
+        found = f"no reply of class {cell.probe.frame_class} came back to {cell.src} after it"
+        return Ruling.UNPROVED, found
+    return Ruling.PASS, f"its reply did not come back, and that of {control.sent.id} did"
+
+
+def _judge_sight(seen: Observation, lost: list[str]) -> tuple[Ruling, str] | None:
+    """What keeps anything from being said of a probe: its outcome, where it strayed, the taps."""
+    if seen.outcome in UNTOLD:
+        return Ruling.UNPROVED, f"it could not be told: {seen.detail}"
+    if seen.strays:
+        return Ruling.FAIL, f"it was also seen where it must not be: {seen.strays[0].point}"
+    if lost:
+        return Ruling.UNPROVED, f"taps lost frames, went down or were not open: {', '.join(lost)}"
+    return None
+
+
 def _judge_departure(cell: Cell, seen: Observation) -> tuple[Ruling, str] | None:
     """What is wrong with where the probe ended: at its source, or beyond it."""
     here = not cell.expectation.via and seen.outcome in AT_THE_SOURCE
@@ -142,19 +180,32 @@ def _judge_departure(cell: Cell, seen: Observation) -> tuple[Ruling, str] | None
     return None
 
 
-def _class(one: Observed) -> Class:
-    return one.cell.dst, one.cell.probe.frame_class, one.wave
+def _class(one: Observed, end: str) -> Class:
+    return end, one.cell.probe.frame_class, one.wave
 
 
-def _control(topology: Topology, one: Observed, arrived: list[Observed]) -> Observed | None:
-    """The first that vouches for this one: of its class and arrived, over its last hop, later."""
-    tail = walk.path(topology, one.cell)[-TAIL:]
-    return next((other for other in arrived if _vouches(topology, one, other, tail)), None)
+@dataclass(frozen=True)
+class _Controls:
+    """What may vouch for a probe, or for its reply."""
+
+    topology: Topology
+    arrived: Arrived
+    """By destination."""
+    answered: Arrived
+    """Those that reached, by source."""
+
+    def of_probe(self, one: Observed) -> Observed | None:
+        """The first of its class that arrived, over its last hop, and was sent later."""
+        arrived = self.arrived.get(_class(one, one.cell.dst), [])
+        tail = _tail(self.topology, one)
+        later = (other for other in arrived if other.sent.t_ns > one.sent.t_ns)
+        return next((other for other in later if _tail(self.topology, other) == tail), None)
+
+    def of_reply(self, one: Observed) -> Observed | None:
+        """The first of its class whose reply came back to its source, and was sent later."""
+        answered = self.answered.get(_class(one, one.cell.src), [])
+        return next((other for other in answered if other.sent.t_ns > one.sent.t_ns), None)
 
 
-def _vouches(
-    topology: Topology, one: Observed, other: Observed, tail: tuple[walk.Waypoint, ...]
-) -> bool:
-    return other.sent.t_ns > one.sent.t_ns and [
-        way.point for way in walk.path(topology, other.cell)[-TAIL:]
-    ] == [way.point for way in tail]
+def _tail(topology: Topology, one: Observed) -> list[Point]:
+    return [way.point for way in walk.path(topology, one.cell)[-TAIL:]]

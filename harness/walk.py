@@ -1,14 +1,14 @@
 """Walk a probe through the modelled network: the points that it passes, in order.
 
-The model knows VLAN membership, macvlan's bridge mode, the trunk and the gateway host. It never
-looks at a lab.
+The model knows VLAN membership, macvlan's modes, the trunk and the routers. It never looks at a
+lab.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.flow import Cell, Outcome, Point
+from harness.flow import Cell, Family, Outcome, Point
 from harness.topology import Topology
 
 
@@ -27,23 +27,24 @@ def path(topology: Topology, cell: Cell) -> tuple[Waypoint, ...]:
     the source's VLAN and in at the destination, so that "lost before" can be said of it too.
     """
     src, dst = cell.src, cell.dst
-    via = cell.expectation.via
-    if not via:
+    expected = cell.expectation
+    if not expected.via:
         vlan = vlan_of(topology, src, dst)
         return _segment(topology, src, dst, vlan, vlan_of(topology, dst, src))
     points: tuple[Waypoint, ...] = ()
-    for near, far in zip((src, *via), (*via, dst), strict=True):
-        vlan = vlan_of(topology, far, near) if near in via else vlan_of(topology, near, far)
+    ends = zip((src, *expected.via), (*expected.via, dst), expected.vlans, strict=True)
+    for near, far, vlan in ends:
         points += _segment(topology, near, far, vlan, vlan)
     return points
 
 
 def allowed_vlans(topology: Topology, cell: Cell) -> frozenset[int]:
     """The VLANs in which the probe's frames may be seen at all."""
+    expected = cell.expectation
     own = vlan_of(topology, cell.src, cell.dst)
-    if cell.expectation.via and cell.expectation.outcome is Outcome.REACHED:
-        return frozenset((own, vlan_of(topology, cell.dst, cell.src)))
-    return frozenset((own,))
+    too_large = cell.family is Family.MTU and expected.outcome is Outcome.SILENT
+    arrives = expected.outcome is Outcome.REACHED or expected.arrives or too_large
+    return frozenset((own, *(expected.vlans if arrives else expected.vlans[:-1])))
 
 
 def vlan_of(topology: Topology, node: str, other: str) -> int:
@@ -78,9 +79,10 @@ def domain(topology: Topology, node: str, interface: str, outer_tag: int | None)
 
 
 def _segment(topology: Topology, src: str, dst: str, out: int, into: int) -> tuple[Waypoint, ...]:
-    """One layer-2 segment; siblings on one parent talk without the parent seeing unicast."""
+    """One layer-2 segment; siblings in bridge mode talk without their parent seeing unicast."""
     hosts = topology.endpoint_hosts
-    if src in hosts and hosts[src] == hosts.get(dst) and out == into:
+    siblings = src in hosts and hosts[src] == hosts.get(dst) and out == into
+    if siblings and topology.vlan(out).mode == "bridge":
         return (
             Waypoint(Point(src, "eth0", "out"), out),
             Waypoint(Point(dst, "eth0", "in"), into),
@@ -90,10 +92,13 @@ def _segment(topology: Topology, src: str, dst: str, out: int, into: int) -> tup
 
 def _leaving(topology: Topology, node: str, vlan: int) -> tuple[Waypoint, ...]:
     host = carrier(topology, node)
+    at_switch = Point("switch", topology.port(host), "in")
+    if topology.host(host).external:
+        return (Waypoint(at_switch, vlan),)
     points = (
         Point(host, topology.subinterface(vlan), "out"),
         Point(host, topology.trunk, "out"),
-        Point("switch", topology.port(host), "in"),
+        at_switch,
     )
     own = (Point(node, "eth0", "out"),) if host != node else ()
     return tuple(Waypoint(point, vlan) for point in own + points)
@@ -102,9 +107,12 @@ def _leaving(topology: Topology, node: str, vlan: int) -> tuple[Waypoint, ...]:
 def _entering(topology: Topology, node: str, wire: int, vlan: int) -> tuple[Waypoint, ...]:
     """In at a node: on the trunk still in VLAN `wire`, behind it in `vlan`."""
     host = carrier(topology, node)
+    at_switch = Waypoint(Point("switch", topology.port(host), "out"), wire)
+    if topology.host(host).external:
+        return (at_switch,)
     own = (Waypoint(Point(node, "eth0", "in"), vlan),) if host != node else ()
     return (
-        Waypoint(Point("switch", topology.port(host), "out"), wire),
+        at_switch,
         Waypoint(Point(host, topology.trunk, "in"), wire),
         Waypoint(Point(host, topology.subinterface(vlan), "in"), vlan),
         *own,

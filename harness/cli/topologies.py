@@ -12,7 +12,7 @@ from harness.cli.runs import json_option
 
 if TYPE_CHECKING:
     from harness.flow import Cell
-    from harness.topology import Topology
+    from harness.topology import Host, Topology
 
 
 @click.command(
@@ -87,19 +87,29 @@ def _cell_json(cell: Cell) -> dict[str, str]:
 
 
 def _topology_json(found: Topology) -> dict[str, Any]:
-    gateway = found.gateway
     return {
         "name": found.name,
         "purpose": found.purpose,
         "trunk": found.trunk,
         "mtu": found.mtu,
-        "hosts": [{"name": host.name, "management": str(host.management)} for host in found.hosts],
+        "hosts": [
+            {
+                "name": host.name,
+                "management": str(host.management) if host.management else None,
+                "mtu": host.mtu,
+                "hairpin": host.hairpin,
+                "external": host.external,
+            }
+            for host in found.hosts
+        ],
         "vlans": [
             {
                 "id": vlan.id,
                 "subnet": str(vlan.subnet),
                 "gateway": str(vlan.gateway) if vlan.gateway else None,
                 "network": vlan.network,
+                "mode": vlan.mode,
+                "mtu": vlan.mtu,
             }
             for vlan in found.vlans
         ],
@@ -113,38 +123,48 @@ def _topology_json(found: Topology) -> dict[str, Any]:
             }
             for end in found.endpoints
         ],
-        "gateway": gateway.host if gateway else None,
+        "gateways": [
+            {"host": router.host, "addresses": {vlan: str(own) for vlan, own in router.addresses}}
+            for router in found.gateways
+        ],
         "nodes": list(found.nodes),
     }
 
 
 def _topology_tables(found: Topology) -> list[tuple[tuple[str, ...], Sequence[tuple[str, ...]]]]:
     """Hosts, VLANs and endpoints, each as (heads, rows)."""
-    router = found.gateway.host if found.gateway else None
     hosts = [
-        (host.name, str(host.management), _carried(found, host.name, router=router))
+        (host.name, str(host.management or "external"), *_trunk(found, host))
         for host in found.hosts
     ]
     vlans = [
-        (str(vlan.id), str(vlan.subnet), str(vlan.gateway or "none"), vlan.network)
+        (
+            str(vlan.id), str(vlan.subnet), str(vlan.gateway or "none"), vlan.network, vlan.mode,
+            str(vlan.mtu),
+        )
         for vlan in found.vlans
-    ]
+    ]  # fmt: skip
     endpoints = [
         (end.name, end.host, str(end.vlan), str(end.address), end.mac) for end in found.endpoints
     ]
     return [
-        (("host", f"management ({found.management})", f"trunk ({found.trunk})"), hosts),
-        (("VLAN", "subnet", "gateway", "network"), vlans),
+        (("host", f"management ({found.management})", f"trunk ({found.trunk})", "MTU"), hosts),
+        (("VLAN", "subnet", "gateway", "network", "macvlan mode", "MTU"), vlans),
         (("endpoint", "host", "VLAN", "address", "MAC"), endpoints),
     ]
 
 
-def _carried(found: Topology, host: str, *, router: str | None) -> str:
-    """The sub-interfaces of a host's trunk."""
-    if host == router and found.gateway:
-        vlans = tuple(vlan for vlan, _ in found.gateway.addresses)
-        return "gateway: " + ", ".join(found.subinterface(vlan) for vlan in vlans)
-    return ", ".join(found.subinterface(vlan) for vlan in found.vlans_of_host(host))
+def _trunk(found: Topology, host: Host) -> tuple[str, str]:
+    """The sub-interfaces of a host's trunk, and its MTU."""
+    carried = [found.subinterface(vlan) for vlan in found.vlans_of_host(host.name)]
+    parts = [", ".join(carried)] if carried else []
+    for router in found.gateways:
+        if router.host == host.name:
+            legs = ", ".join(found.subinterface(vlan) for vlan, _ in router.addresses)
+            parts.append(f"gateway: {legs}")
+    if host.hairpin:
+        parts.append("hairpin")
+    return "; ".join(parts), str(host.mtu)
 
 
 VERBS = (topology,)

@@ -19,7 +19,7 @@ class NamespaceEndpoints:
                 "do": "macvlan",
                 "node": endpoint.name,
                 "name": endpoint.interface,
-                "mode": "bridge",
+                "mode": vlan.mode,
                 "parent_node": endpoint.host,
                 "parent": topology.subinterface(vlan.id),
                 "mac": endpoint.mac,
@@ -29,8 +29,13 @@ class NamespaceEndpoints:
                 "node": endpoint.name,
                 "link": endpoint.interface,
                 "cidr": f"{endpoint.address}/{vlan.subnet.prefixlen}",
+                "stays": False,
             },
         )
         if vlan.gateway is None:
             return steps
-        return (*steps, {"do": "route", "node": endpoint.name, "via": str(vlan.gateway)})
+        via = str(vlan.gateway)
+        return (
+            *steps,
+            {"do": "route", "node": endpoint.name, "dst": "default", "via": via, "stays": False},
+        )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 
 from harness.flow import Stage
+
+MODES = ("bridge", "private", "vepa", "passthru")
+"""macvlan's modes, as ip-link(8) names them; `source` is for no network of containers."""
 
 MAX_PORT_NAME = 12
 """Linux gives an interface name 15 octets (IFNAMSIZ); management ports add a suffix of two."""
@@ -21,6 +24,14 @@ class Vlan:
     gateway: IPv4Address | None
     """The default route of its endpoints, whether or not a host holds that address."""
     network: str
+    mtu: int
+    """Octets of an IP packet on its sub-interfaces and at its endpoints; less where a host's trunk
+    has less."""
+    mode: str = "bridge"
+    """The macvlan mode of its endpoints: one of `MODES`."""
+    subnet6: IPv6Network | None = None
+    gateway6: IPv6Address | None = None
+    """As `gateway`, in `subnet6`."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +39,14 @@ class Host:
     """A Docker host or a gateway host: a management interface and an end of the trunk."""
 
     name: str
-    management: IPv4Interface
+    management: IPv4Interface | None
+    """None for an external one: the harness does not manage it."""
+    mtu: int
+    """Octets of an IP packet on its end of the trunk."""
+    hairpin: bool = False
+    """Whether its switch port sends a frame back out of where it came from."""
+    external: bool = False
+    """Somebody else's router, which the harness neither configures nor looks into."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +58,7 @@ class Endpoint:
     vlan: int
     address: IPv4Address
     mac: str
+    address6: IPv6Address | None = None
 
     interface = "eth0"
 
@@ -57,6 +76,11 @@ class Gateway:
     """`ACCEPT` or `DROP`, the policy of the filter table's FORWARD chain."""
     forward: tuple[tuple[int, int], ...]
     """(from VLAN, to VLAN) pairs that have rules of their own in FORWARD."""
+    routes: tuple[tuple[int, IPv4Address], ...] = ()
+    """(VLAN id, next hop) for each VLAN that another router leads to."""
+    rp_filter: int = 0
+    """net.ipv4.conf.*.rp_filter: 0 off, 1 strict, 2 loose (RFC 3704)."""
+    addresses6: tuple[tuple[int, IPv6Address], ...] = ()
 
     def address_in(self, vlan: int) -> IPv4Address | None:
         """The gateway's own address in a VLAN, or None."""
@@ -77,25 +101,26 @@ class Topology:
     trunk: str
     """The trunk interface of every host, `eth2`."""
     mtu: int
-    """Octets of an IP packet on the trunk, the 802.1Q tag not counted (as `ip link` has it)."""
+    """Octets of an IP packet that the switch passes, the 802.1Q tag not counted (as `ip link` has
+    it); the most that a host's end of the trunk can have."""
     management: str
     """The management interface of every host, `eth1`."""
     vlans: tuple[Vlan, ...]
     hosts: tuple[Host, ...]
     endpoints: tuple[Endpoint, ...]
-    gateway: Gateway | None
+    gateways: tuple[Gateway, ...] = ()
 
     def vlan(self, vlan_id: int) -> Vlan:
         """The VLAN of an id; KeyError if there is none."""
-        return {vlan.id: vlan for vlan in self.vlans}[vlan_id]
+        return self._by_id[vlan_id]
 
     def host(self, name: str) -> Host:
         """The host of a name; KeyError if there is none."""
-        return {host.name: host for host in self.hosts}[name]
+        return self._hosts_by_name[name]
 
     def endpoint(self, name: str) -> Endpoint:
         """The endpoint of a name; KeyError if there is none."""
-        return {endpoint.name: endpoint for endpoint in self.endpoints}[name]
+        return self._endpoints_by_name[name]
 
     @cached_property
     def endpoint_vlans(self) -> dict[str, int]:
@@ -108,14 +133,27 @@ class Topology:
         return {endpoint.name: endpoint.host for endpoint in self.endpoints}
 
     @property
+    def configured(self) -> tuple[Gateway, ...]:
+        """The gateways that the harness makes in the stage `routed`, and takes back."""
+        return tuple(one for one in self.gateways if not self.host(one.host).external)
+
+    @property
     def stages(self) -> tuple[Stage, ...]:
-        """The stages that the lab has: without a gateway host there is only one."""
-        return tuple(Stage) if self.gateway else (Stage.ISOLATED,)
+        """The stages that the lab has: only one where the harness configures no gateway host."""
+        if self.configured:
+            return tuple(Stage)
+        return (Stage.ROUTED,) if self.gateways else (Stage.ISOLATED,)
+
+    def routers(self, stage: Stage) -> tuple[Gateway, ...]:
+        """Who routes in a stage: an external router always does."""
+        if stage is Stage.ROUTED:
+            return self.gateways
+        return tuple(one for one in self.gateways if self.host(one.host).external)
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """Every node: the hosts, the switch, the endpoints."""
-        hosts = tuple(host.name for host in self.hosts)
+        """Every node that can be looked into: hosts that are not external, switch, endpoints."""
+        hosts = tuple(host.name for host in self.hosts if not host.external)
         return (*hosts, "switch", *(endpoint.name for endpoint in self.endpoints))
 
     def next_hop(self, src: Endpoint, dst: Endpoint) -> IPv4Address | None:
@@ -131,6 +169,11 @@ class Topology:
         """The switch port that a host's trunk is plugged into: the host's name where it fits."""
         return host if len(host) <= MAX_PORT_NAME else f"port{self._position(host)}"
 
+    def mtu_at(self, node: str, vlan_id: int) -> int:
+        """The MTU of a node's interface in a VLAN: an endpoint's is its parent's."""
+        host = self.host(self.endpoint_hosts.get(node, node))
+        return min(host.mtu, self.vlan(vlan_id).mtu)
+
     def vlans_of_host(self, name: str) -> tuple[int, ...]:
         """The VLANs that a host carries for its endpoints, in the order of `vlans`."""
         used = {endpoint.vlan for endpoint in self.endpoints if endpoint.host == name}
@@ -139,6 +182,18 @@ class Topology:
     def trunk_mac(self, host: str) -> str:
         """The MAC address of a host's trunk interface."""
         return trunk_mac(self._position(host) - 1)
+
+    @cached_property
+    def _by_id(self) -> dict[int, Vlan]:
+        return {vlan.id: vlan for vlan in self.vlans}
+
+    @cached_property
+    def _hosts_by_name(self) -> dict[str, Host]:
+        return {host.name: host for host in self.hosts}
+
+    @cached_property
+    def _endpoints_by_name(self) -> dict[str, Endpoint]:
+        return {endpoint.name: endpoint for endpoint in self.endpoints}
 
     def _position(self, host: str) -> int:
         return [known.name for known in self.hosts].index(host) + 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness.topology.file import _File
+from harness.topology.shape import File
 
 ID = "urn:harness:topology:1"
 TITLE = "topology of a macvlan lab"
@@ -27,25 +27,39 @@ DESCRIPTIONS = {
     "File.vlans": "VLANs by IEEE 802.1Q id, 1 to 4094.",
     "File.hosts": "Docker hosts and gateway hosts by name, at most 200.",
     "File.endpoints": "Containers by name, each with one macvlan interface, eth0.",
-    "File.gateway": "The host that routes in the stage `routed`; without it there is only the "
-    "stage `isolated`.",
+    "File.gateway": "The host that routes in the stage `routed`, or a list of such; without it "
+    "there is only the stage `isolated`.",
     "Trunk.interface": "The trunk interface of every host.",
     "Trunk.mtu": "Octets of an IP packet on the trunk, the tag not counted.",
     "Management.interface": "The management interface of every host.",
     "Management.subnet": "The subnet in which each host has its management address.",
     "Vlan.subnet": "The IPv4 subnet of the VLAN, as 172.16.10.0/24.",
     "Vlan.gateway": "The default route of its endpoints, whether or not a host holds the address.",
+    "Vlan.subnet6": "The IPv6 subnet of the VLAN, as fd00:10::/64; each of its endpoints then has "
+    "an `address6`.",
+    "Vlan.gateway6": "As `gateway`, in `subnet6`.",
+    "Vlan.mode": "The macvlan mode of its endpoints, as ip-link(8) has it.",
+    "Vlan.mtu": "Octets of an IP packet in the VLAN; at most, and by default, the trunk's.",
     "Vlan.network": "The name of its Docker network; default `mac_net` and the id.",
     "Vlan.overlap": "`intended` where its subnet overlaps that of a VLAN above it.",
     "Host.management": "The host's address in the management subnet.",
+    "Host.mtu": "Octets of an IP packet on its end of the trunk; at most, and by default, the "
+    "trunk's.",
+    "Host.port": "`hairpin` where its switch port sends a frame back out of where it came from.",
+    "Host.role": "`external` for somebody else's router, which is neither configured nor looked "
+    "into; it has no `management`.",
     "Endpoint.host": "The host that carries it: a key of `hosts`.",
     "Endpoint.vlan": "The VLAN that it is in: a key of `vlans`.",
     "Endpoint.address": "Its address in the VLAN's subnet, without a prefix length.",
+    "Endpoint.address6": "Its address in the VLAN's IPv6 subnet, without a prefix length.",
     "Endpoint.mac": "Its unicast MAC address in lower case; default 02:42 and the address, as "
     "Docker has it.",
-    "Gateway.host": "The gateway host: a key of `hosts`, and one that carries no endpoints.",
-    "Gateway.addresses": "Its address in each VLAN that it routes, by VLAN id; what `gateway` of "
-    "the VLAN says.",
+    "Gateway.host": "The gateway host: a key of `hosts`.",
+    "Gateway.addresses": "Its address in each VLAN that it routes, by VLAN id; one router of each "
+    "VLAN has the address that `gateway` of the VLAN says.",
+    "Gateway.addresses6": "Its IPv6 address in each VLAN that it routes, by VLAN id.",
+    "Gateway.routes": "The next router's address for each VLAN that another one leads to.",
+    "Gateway.rp_filter": "net.ipv4.conf.all.rp_filter: 0 off, 1 strict, 2 loose (RFC 3704).",
     "Gateway.masquerade": "VLANs into which packets leave with the gateway's address as source.",
     "Gateway.forward": "The FORWARD chain of its filter table.",
     "Forward.policy": "What happens to a packet that no rule takes.",
@@ -56,7 +70,7 @@ DESCRIPTIONS = {
 
 def schema() -> dict[str, Any]:
     """Make the JSON Schema (draft 2020-12) of a topology file."""
-    made = _renamed(_File.model_json_schema())
+    made = _renamed(File.model_json_schema())
     sections = made.pop("$defs")
     top = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": ID, "title": TITLE}
     top |= {key: value for key, value in made.items() if key != "title"}

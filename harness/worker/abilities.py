@@ -34,7 +34,7 @@ RULES = {
 def vlan_datapath(node: str = NODE, parent: str = TRUNK) -> str | None:
     """`8021q` or `tc-bpf`, by making `parent`.10; None if the kernel has neither."""
     try:
-        vlan.add(node, parent, 10, f"{parent}.10")
+        vlan.add(node, parent, 10, f"{parent}.10", 1500)
     except (NetlinkError, OSError, LookupError):
         return None
     return vlan.datapath()

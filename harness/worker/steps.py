@@ -63,16 +63,18 @@ def _veth(step: Step) -> None:
     mac = {"address": step["mac"]} if step["mac"] else {}
     netlink.link(
         "add", ifname=step["name"], kind="veth", mtu=step["mtu"], **mac,
-        peer={"ifname": step["peer"], "mtu": step["mtu"], "net_ns_fd": peer_node},
+        peer={"ifname": step["peer"], "mtu": step["peer_mtu"], "net_ns_fd": peer_node},
     )  # fmt: skip
     netlink.link("set", index=_index(step["node"], step["name"]), state="up")
     master = _index(step["peer_node"], step["master"])
     port = _index(step["peer_node"], step["peer"])
     namespaces.route(step["peer_node"]).link("set", index=port, master=master, state="up")
+    if step["hairpin"]:
+        namespaces.route(step["peer_node"]).brport("set", index=port, mode=1)
 
 
 def _vlan(step: Step) -> None:
-    vlan.add(step["node"], step["parent"], step["id"], step["name"])
+    vlan.add(step["node"], step["parent"], step["id"], step["name"], step["mtu"])
 
 
 def _vlan_delete(step: Step) -> None:
@@ -90,14 +92,26 @@ def _macvlan(step: Step) -> None:
 
 
 def _address(step: Step) -> None:
+    _change_address("add", step)
+
+
+def _address_delete(step: Step) -> None:
+    _change_address("del", step)
+
+
+def _change_address(verb: str, step: Step) -> None:
     address, prefix = step["cidr"].split("/")
     namespaces.route(step["node"]).addr(
-        "add", index=_index(step["node"], step["link"]), address=address, prefixlen=int(prefix)
+        verb, index=_index(step["node"], step["link"]), address=address, prefixlen=int(prefix)
     )
 
 
 def _route(step: Step) -> None:
-    namespaces.route(step["node"]).route("add", dst="default", gateway=step["via"])
+    namespaces.route(step["node"]).route("add", dst=step["dst"], gateway=step["via"])
+
+
+def _route_delete(step: Step) -> None:
+    namespaces.route(step["node"]).route("del", dst=step["dst"], gateway=step["via"])
 
 
 def _iptables(step: Step) -> None:
@@ -119,6 +133,8 @@ _OPERATIONS: dict[str, Callable[[Step], None]] = {
     "vlan-delete": _vlan_delete,
     "macvlan": _macvlan,
     "address": _address,
+    "address-delete": _address_delete,
     "route": _route,
+    "route-delete": _route_delete,
     "iptables": _iptables,
 }

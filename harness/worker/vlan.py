@@ -32,14 +32,14 @@ def datapath() -> str:
     return found
 
 
-def add(node: str, parent: str, vlan_id: int, name: str) -> None:
+def add(node: str, parent: str, vlan_id: int, name: str, mtu: int) -> None:
     """Make a VLAN sub-interface of the trunk and bring it up; its MAC is the trunk's."""
     netlink = namespaces.route(node)
     trunk = netlink.link_lookup(ifname=parent)[0]
-    if _datapath[0] != "tc-bpf" and _added_8021q(netlink, trunk, vlan_id, name):
+    if _datapath[0] != "tc-bpf" and _added_8021q(netlink, trunk, vlan_id, name, mtu):
         _datapath[0] = "8021q"
     else:
-        _add_bpf(netlink, trunk, vlan_id, name)
+        _add_bpf(netlink, trunk, vlan_id, name, mtu)
         _datapath[0] = "tc-bpf"
 
 
@@ -58,15 +58,15 @@ def _kernel_has_8021q() -> bool:
         netlink.link("add", ifname="ask0", kind="veth", peer={"ifname": "ask1"})
         parent = netlink.link_lookup(ifname="ask0")[0]
         try:
-            return _added_8021q(netlink, parent, 2, "ask0.2")
+            return _added_8021q(netlink, parent, 2, "ask0.2", 1500)
         finally:
             netlink.link("del", index=parent)
 
 
-def _added_8021q(netlink: Any, trunk: int, vlan_id: int, name: str) -> bool:
+def _added_8021q(netlink: Any, trunk: int, vlan_id: int, name: str, mtu: int) -> bool:
     """Make an 802.1Q link; False if the kernel does not know the kind."""
     try:
-        netlink.link("add", ifname=name, kind="vlan", link=trunk, vlan_id=vlan_id)
+        netlink.link("add", ifname=name, kind="vlan", link=trunk, vlan_id=vlan_id, mtu=mtu)
     except NetlinkError as error:
         if error.code == errno.EOPNOTSUPP:
             return False
@@ -75,11 +75,11 @@ def _added_8021q(netlink: Any, trunk: int, vlan_id: int, name: str) -> bool:
     return True
 
 
-def _add_bpf(netlink: Any, trunk: int, vlan_id: int, name: str) -> None:
+def _add_bpf(netlink: Any, trunk: int, vlan_id: int, name: str, mtu: int) -> None:
     link = netlink.get_links(trunk)[0]
-    mac, mtu = link.get("address"), link.get("mtu")
+    mac = link.get("address")
     peer_name = f"vlan{vlan_id}"
-    far = {"ifname": peer_name, "mtu": mtu}
+    far = {"ifname": peer_name, "mtu": link.get("mtu")}
     netlink.link("add", ifname=name, kind="veth", address=mac, mtu=mtu, peer=far)
     peer = netlink.link_lookup(ifname=peer_name)[0]
     _attach(netlink, peer, 1, _push(vlan_id, trunk))

@@ -51,10 +51,9 @@ def test_perfect_network_is_as_expected(stage: Stage) -> None:
 
 def test_rules_decide_when_the_policy_drops() -> None:
     """With policy DROP and rules for one way only, new packets of the other way are dropped."""
-    gateway = TUTORIAL.gateway
-    assert gateway is not None
+    (gateway,) = TUTORIAL.gateways
     one_way = replace(gateway, forward_policy="DROP", forward=((10, 20),), masquerade=())
-    found = verdicts(Stage.ROUTED, lab_topology=replace(TUTORIAL, gateway=one_way))
+    found = verdicts(Stage.ROUTED, lab_topology=replace(TUTORIAL, gateways=(one_way,)))
     assert rulings(found.values()) == {Ruling.PASS}
     assert found[ROUTED].observation.seen_source == "172.16.10.10"
     assert found["routed-bbox4-to-bbox1-icmp"].observation.outcome is Outcome.SILENT

@@ -167,7 +167,7 @@ def lab_up(
         pytest.skip("making namespaces needs root")
     up = Up(f"mutants-{os.getpid()}", tmp_path_factory.mktemp("reports"))
     path = f"topologies/{request.param}.yaml"
-    stage = "routed" if topology.read(ROOT / path).gateway else "isolated"
+    stage = "routed" if topology.read(ROOT / path).gateways else "isolated"
     harness("up", path, "--name", up.name, "--stage", stage)
     up.run()  # the switch learns where everybody is, and floods no unicast from now on
     yield up

@@ -15,14 +15,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness import walk
-from harness.flow import Cell, Outcome, Point, Probe, Stage, Verdict
+from harness.flow import Cell, Family, Outcome, Point, Probe, Stage, Verdict
+from harness.forwarding import holder
 from harness.frame import Frame
 from harness.matrix import matrix
 from harness.observe import address_of
+from harness.plan import subinterfaces
 from harness.record import BEACON, CONTROL, Neighbour, Record, Sent, TapCount, Wave
 from harness.schedule import BROADCAST, GROUP, schedule, taps
 from harness.sightings import find
-from harness.topology import Topology
+from harness.topology import Gateway, Topology
 from harness.verdict import judge
 from tests.unit.wire import NOBODY, Wire, mirror
 
@@ -30,6 +32,8 @@ OPENED_NS = 1_795_000_000 * 10**9
 WAVE_NS = 10**10
 """A wave lasts ten seconds, the probes in it are a millisecond apart, their hops a microsecond."""
 PROBE_NS, HOP_NS = 10**6, 10**3
+SAID_BY_A_ROUTER = {Outcome.NO_ROUTE: (3, 0), Outcome.TOO_BIG: (3, 4)}
+"""ICMP types and codes (RFC 792)."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +140,7 @@ def _draft(topology: Topology, stage: Stage, known: dict[str, Cell], plan: dict[
         for number, probe in enumerate(wave["probes"])
     }
     draft = Draft(topology, stage, shots, opened)
-    hosts = {host.name: topology.vlans_of_host(host.name) for host in topology.hosts}
-    if topology.gateway and stage is Stage.ROUTED:
-        hosts[topology.gateway.host] = tuple(vlan for vlan, _ in topology.gateway.addresses)
-    links = tuple((host, topology.subinterface(vlan)) for host in hosts for vlan in hosts[host])
+    links = subinterfaces(topology, routed=stage is Stage.ROUTED)
     draft.taps = {where: TapCount(*where, 100, 0, down=False) for where in taps(topology, links)}
     return draft
 
@@ -157,8 +158,9 @@ def _shoot(draft: Draft, shot: Shot) -> None:
         draft.errnos[shot.id] = said_here
         return
     if not shot.cell.probe.is_layer2:
-        _resolve(draft, shot, found=expectation.outcome is not Outcome.NO_NEIGHBOUR)
-    if expectation.outcome is Outcome.NO_NEIGHBOUR:
+        found = bool(expectation.via) or expectation.outcome is not Outcome.NO_NEIGHBOUR
+        _resolve(draft, shot, found=found)
+    if expectation.outcome is Outcome.NO_NEIGHBOUR and not expectation.via:
         return
     _send(draft, shot)
 
@@ -167,28 +169,46 @@ def _send(draft: Draft, shot: Shot) -> None:
     """The probe's own frames, and what comes back."""
     cell, expectation = shot.cell, shot.cell.expectation
     way = walk.path(draft.topology, cell)
-    reached = expectation.outcome is Outcome.REACHED
-    way = way if reached else _as_far_as(draft.topology, cell, way)
+    arrives = expectation.outcome is Outcome.REACHED or expectation.arrives
+    way = way if arrives else _as_far_as(draft.topology, cell, way)
     wires = _wires(draft, shot, way)
     for number, (waypoint, wire) in enumerate(zip(way, wires, strict=True)):
         t_ns = shot.t_ns + number * HOP_NS
         draft.seen.append(Seen(shot.id, "request", waypoint.point, t_ns, wire))
-    if reached:
+    if arrives:
         _reply(draft, shot, way, wires)
-    elif expectation.outcome is Outcome.NO_ROUTE:
-        vlan = draft.topology.endpoint_vlans[cell.src]
-        router = str(draft.topology.vlan(vlan).gateway)
-        draft.seen.append(error_at(draft.of(shot.id)[0], (3, 0), router, len(way)))
+    elif expectation.outcome in SAID_BY_A_ROUTER:
+        router = _router(draft.topology, expectation.via[-1])
+        address = str(router.address_in(expectation.vlans[len(expectation.via) - 1]))
+        said = SAID_BY_A_ROUTER[expectation.outcome]
+        draft.seen.append(error_at(draft.of(shot.id)[0], said, address, len(way)))
+    elif expectation.outcome is Outcome.NO_NEIGHBOUR:
+        _ask_in_vain(draft, shot)
+
+
+def _ask_in_vain(draft: Draft, shot: Shot) -> None:
+    """The router that took it asks for the next hop, and nobody answers."""
+    expected = shot.cell.expectation
+    router, address = expected.via[-1], expected.next_hop or NOBODY
+    interface = draft.topology.subinterface(expected.vlans[-1])
+    key = (shot.wave, router, address)
+    draft.neighbours[key] = Neighbour(router, address, None, "INCOMPLETE")
+    ask = Wire("arp", mac_of(draft.topology, router), BROADCAST, src_ip=NOBODY, dst_ip=address)
+    point = Point(router, interface, "out")
+    draft.seen.append(Seen("", "kernel", point, shot.t_ns + PROBE_NS // 2, ask))
 
 
 def _as_far_as(
     topology: Topology, cell: Cell, way: tuple[walk.Waypoint, ...]
 ) -> tuple[walk.Waypoint, ...]:
     """How far a probe goes that must not reach: to its router, or over the trunk of its VLAN."""
-    if cell.expectation.via:
-        router = cell.expectation.via[0]
+    expected = cell.expectation
+    if cell.family is Family.MTU and expected.outcome is Outcome.SILENT:
         places = [(waypoint.point.node, waypoint.point.direction) for waypoint in way]
-        return way[: places.index((router, "out"))]
+        return way[: len(places) - places[::-1].index(("switch", "out"))]
+    if expected.via:
+        passed = _passed(topology, cell, way)
+        return way[: passed.index(len(expected.via))]
     end = [waypoint.point.node for waypoint in way].index("switch") + 1
     own = walk.carrier(topology, cell.src)
     vlan = way[0].vlan
@@ -204,16 +224,30 @@ def _as_far_as(
     return (*way[:end], *flooded)
 
 
+def _passed(topology: Topology, cell: Cell, way: tuple[walk.Waypoint, ...]) -> list[int]:
+    """How many routers a packet has passed at each point of its way."""
+    count, found = 0, []
+    via = cell.expectation.via
+    for waypoint in way:
+        if via[count:]:
+            external = topology.host(via[count]).external
+            port = Point("switch", topology.port(via[count]), "in")
+            leaving = (waypoint.point.node, waypoint.point.direction) == (via[count], "out")
+            count += waypoint.point == port if external else leaving
+        found.append(count)
+    return found
+
+
 def _wires(draft: Draft, shot: Shot, way: tuple[walk.Waypoint, ...]) -> list[Wire]:
     """The probe's frame at each point of its way."""
     cell = shot.cell
     topology = draft.topology
     wire = of_shot(draft, shot)
-    found = []
-    for waypoint in way:
+    found: list[Wire] = []
+    for waypoint, passed in zip(way, _passed(topology, cell, way), strict=True):
         point = waypoint.point
-        if point.node in cell.expectation.via and point.direction == "out" and wire.ttl == 64:
-            wire = _forwarded(topology, cell, wire)
+        if passed > 64 - wire.ttl:
+            wire = _forwarded(topology, cell, wire, passed - 1)
         own = _own_tag(cell.probe)
         on_trunk = point.node == "switch" or point.interface == topology.trunk
         found.append(replace(wire, tags=(waypoint.vlan, *own) if on_trunk else own))
@@ -239,30 +273,36 @@ def of_shot(draft: Draft, shot: Shot) -> Wire:
     )
 
 
-def _forwarded(topology: Topology, cell: Cell, wire: Wire) -> Wire:
-    """What the gateway makes of a packet: TTL, MAC addresses, and a source of its own (NAT)."""
-    gateway = topology.gateway
-    vlan = topology.endpoint_vlans[cell.dst]
-    if gateway is None:
-        return wire
-    router, target = mac_of(topology, gateway.host), mac_of(topology, cell.dst)
-    wire = replace(wire, ttl=wire.ttl - 1, src_mac=router, dst_mac=target)
-    if vlan in gateway.masquerade:
-        source = str(gateway.address_in(vlan))
+def _forwarded(topology: Topology, cell: Cell, wire: Wire, number: int) -> Wire:
+    """What a router makes of a packet: TTL, MAC addresses, and a source of its own (NAT)."""
+    expected = cell.expectation
+    router = _router(topology, expected.via[number])
+    following = [*expected.via, cell.dst][number + 1]
+    own, target = mac_of(topology, router.host), mac_of(topology, following)
+    wire = replace(wire, ttl=wire.ttl - 1, src_mac=own, dst_mac=target)
+    vlan = expected.vlans[number + 1]
+    if vlan in router.masquerade:
+        source = str(router.address_in(vlan))
         wire = replace(wire, src_ip=source, src_port=wire.src_port + 10_000)
     return wire
+
+
+def _router(topology: Topology, host: str) -> Gateway:
+    return next(router for router in topology.gateways if router.host == host)
 
 
 def _reply(draft: Draft, shot: Shot, way: tuple[walk.Waypoint, ...], wires: list[Wire]) -> None:
     """The reply over the same points the other way, each frame the mirror of the probe's there."""
     arrived = wires[-1]
     back = list(zip(way, wires, strict=True))[::-1]
+    if shot.cell.expectation.arrives:
+        back = back[:1]
     for number, (waypoint, wire) in enumerate(back):
         point = waypoint.point
         point = replace(point, direction="out" if point.direction == "in" else "in")
         of_dst = mac_of(draft.topology, shot.cell.dst)
         sender = of_dst if wire.dst_mac in (BROADCAST, GROUP) else wire.dst_mac
-        ttl = 64 if wire.ttl == arrived.ttl else 63
+        ttl = 64 - (wire.ttl - arrived.ttl)
         own = len(_own_tag(shot.cell.probe))  # a responder answers without it
         reply = replace(mirror(wire, sender), ttl=ttl, tags=wire.tags[: len(wire.tags) - own])
         t_ns = shot.t_ns + (len(way) + number) * HOP_NS
@@ -335,9 +375,9 @@ def _next_hop(topology: Topology, cell: Cell) -> tuple[str, str]:
     src, dst = vlans.get(cell.src), vlans.get(cell.dst)
     if src is None or dst is None or src == dst:
         return address_of(topology, cell.dst, cell.src) or NOBODY, cell.dst
-    host = topology.gateway.host if topology.gateway else ""
     next_hop = str(topology.next_hop(topology.endpoint(cell.src), topology.endpoint(cell.dst)))
-    return next_hop, host
+    router = holder(topology, Stage.ROUTED, src, next_hop)
+    return next_hop, router.host if router else ""
 
 
 def mac_of(topology: Topology, node: str) -> str:

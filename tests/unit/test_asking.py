@@ -48,7 +48,7 @@ def test_the_families_together_are_the_matrix() -> None:
 
 def test_routed_pairs() -> None:
     """One ask a pair that reaches through a router."""
-    asks = asking.routed(ALL)
+    asks = asking.routed(TUTORIAL, ALL)
     assert len(asks) == 8
     assert {(ask.stage, str(ask.cells[0].probe)) for ask in asks} == {(Stage.ROUTED, "icmp")}
     assert not any(ask.judged for ask in asks)
@@ -56,7 +56,7 @@ def test_routed_pairs() -> None:
 
 def test_routed_pairs_are_those_that_reach() -> None:
     """What the gateway drops takes no four steps."""
-    asks = asking.routed(matrix(ONE_WAY, tuple(Stage)))
+    asks = asking.routed(ONE_WAY, matrix(ONE_WAY, tuple(Stage)))
     assert {ask.cells[0].src for ask in asks} == {"bbox1", "bbox3"}
 
 

@@ -60,8 +60,7 @@ def test_every_host_carries_its_share() -> None:
 def test_the_gateway_routes_between_all_vlans() -> None:
     """It has an address in each and masquerades there; no rule is needed for that."""
     found = made("vlans=4,hosts=2,endpoints=8")
-    gateway = found.gateway
-    assert gateway is not None
+    (gateway,) = found.gateways
     assert gateway.addresses == tuple((vlan.id, vlan.gateway) for vlan in found.vlans)
     assert gateway.masquerade == (10, 20, 30, 40)
     assert (gateway.forward_policy, gateway.forward) == ("ACCEPT", ())

@@ -74,8 +74,9 @@ def test_an_endpoint_is_a_macvlan_child_in_bridge_mode() -> None:
     assert steps == [
         {"do": "macvlan", "node": "bbox4", "name": "eth0", "mode": "bridge",
          "parent_node": "host2", "parent": "eth2.20", "mac": "02:42:ac:10:14:0b"},
-        {"do": "address", "node": "bbox4", "link": "eth0", "cidr": "172.16.20.11/24"},
-        {"do": "route", "node": "bbox4", "via": "172.16.20.1"},
+        {"do": "address", "node": "bbox4", "link": "eth0", "cidr": "172.16.20.11/24",
+         "stays": False},
+        {"do": "route", "node": "bbox4", "dst": "default", "via": "172.16.20.1", "stays": False},
     ]  # fmt: skip
     assert NamespaceEndpoints().name == "netns"
 
@@ -105,9 +106,9 @@ def test_the_gateway_routes_as_the_tutorial_has_it() -> None:
     """Forwarding, the two sub-interfaces with their addresses, NAT, replies, then what is new."""
     assert [plan.command(step) for step in ROUTED] == [
         "gateway# sysctl -w net.ipv4.ip_forward=1",
-        "gateway# ip link add link eth2 name eth2.10 type vlan id 10",
+        "gateway# ip link add link eth2 name eth2.10 mtu 1500 type vlan id 10",
         "gateway# ip address add 172.16.10.1/24 dev eth2.10",
-        "gateway# ip link add link eth2 name eth2.20 type vlan id 20",
+        "gateway# ip link add link eth2 name eth2.20 mtu 1500 type vlan id 20",
         "gateway# ip address add 172.16.20.1/24 dev eth2.20",
         (
             "gateway# iptables -t nat -A POSTROUTING -o eth2.10 -j MASQUERADE; "

@@ -10,7 +10,7 @@ from harness.flow import Stage
 from harness.steps import FourSteps, four_steps
 from tests.unit import faults
 from tests.unit.builders import reading
-from tests.unit.labs import NO_GATEWAY, TUTORIAL, cells_of
+from tests.unit.labs import TUTORIAL, cells_of
 from tests.unit.play import Fault, judged
 
 CELL = "routed-bbox1-to-bbox4-icmp"
@@ -95,8 +95,3 @@ def test_a_packet_that_never_left_the_router_fails_two_steps() -> None:
 def test_without_readings_nothing_agrees_but_the_delivery() -> None:
     """Which rests on the path alone."""
     assert agreed(followed(readings=0)) == ["delivery"]
-
-
-def test_without_a_gateway_host_there_is_no_mac_to_send_to() -> None:
-    """Whatever the tables say."""
-    assert "source_route" not in agreed(followed(lab=NO_GATEWAY))

@@ -54,13 +54,13 @@ def test_the_tutorial_lab() -> None:
     )  # fmt: skip
     assert (TUTORIAL.mtu, TUTORIAL.purpose[:9]) == (1500, "two hosts")
     assert TUTORIAL.vlans == (
-        Vlan(10, IPv4Network("172.16.10.0/24"), IPv4Address("172.16.10.1"), "mac_net10"),
-        Vlan(20, IPv4Network("172.16.20.0/24"), IPv4Address("172.16.20.1"), "mac_net20"),
+        Vlan(10, IPv4Network("172.16.10.0/24"), IPv4Address("172.16.10.1"), "mac_net10", 1500),
+        Vlan(20, IPv4Network("172.16.20.0/24"), IPv4Address("172.16.20.1"), "mac_net20", 1500),
     )
     assert TUTORIAL.hosts == (
-        Host("host1", IPv4Interface("192.168.56.104/24")),
-        Host("host2", IPv4Interface("192.168.56.105/24")),
-        Host("gateway", IPv4Interface("192.168.56.101/24")),
+        Host("host1", IPv4Interface("192.168.56.104/24"), 1500),
+        Host("host2", IPv4Interface("192.168.56.105/24"), 1500),
+        Host("gateway", IPv4Interface("192.168.56.101/24"), 1500),
     )
     assert TUTORIAL.endpoints == (
         Endpoint("bbox1", "host1", 10, IPv4Address("172.16.10.10"), "02:42:ac:10:0a:0a"),
@@ -68,20 +68,22 @@ def test_the_tutorial_lab() -> None:
         Endpoint("bbox3", "host2", 10, IPv4Address("172.16.10.11"), "02:42:ac:10:0a:0b"),
         Endpoint("bbox4", "host2", 20, IPv4Address("172.16.20.11"), "02:42:ac:10:14:0b"),
     )
-    assert TUTORIAL.gateway == Gateway(
-        host="gateway",
-        addresses=((10, IPv4Address("172.16.10.1")), (20, IPv4Address("172.16.20.1"))),
-        masquerade=(10, 20),
-        forward_policy="ACCEPT",
-        forward=((10, 20), (20, 10)),
+    assert TUTORIAL.gateways == (
+        Gateway(
+            host="gateway",
+            addresses=((10, IPv4Address("172.16.10.1")), (20, IPv4Address("172.16.20.1"))),
+            masquerade=(10, 20),
+            forward_policy="ACCEPT",
+            forward=((10, 20), (20, 10)),
+        ),
     )
 
 
 def test_what_is_left_out_has_a_default() -> None:
     """Interfaces, MTU, the network's name, the MAC address; and no gateway."""
     small = topology.parse(SMALL.replace("172.16.7.255", "172.16.7.254"), "small.yaml")
-    assert (small.trunk, small.mtu, small.management, small.gateway) == ("eth2", 1500, "eth1", None)
-    assert small.vlans == (Vlan(7, IPv4Network("172.16.7.0/24"), None, "mac_net7"),)
+    assert (small.trunk, small.mtu, small.management, small.gateways) == ("eth2", 1500, "eth1", ())
+    assert small.vlans == (Vlan(7, IPv4Network("172.16.7.0/24"), None, "mac_net7", 1500),)
     assert small.endpoints[0].mac == "02:42:ac:10:07:fe"
     assert small.host("h").management == IPv4Interface("10.0.0.1/8")
 
@@ -89,8 +91,7 @@ def test_what_is_left_out_has_a_default() -> None:
 def test_a_gateway_has_defaults() -> None:
     """Neither source NAT nor rules, policy ACCEPT."""
     text = TEXT[: TEXT.index("  masquerade:")]
-    gateway = topology.parse(text, "x.yaml").gateway
-    assert gateway is not None
+    (gateway,) = topology.parse(text, "x.yaml").gateways
     assert (gateway.masquerade, gateway.forward_policy, gateway.forward) == ((), "ACCEPT", ())
 
 
@@ -147,9 +148,9 @@ def test_a_port_leaves_room_for_its_suffix(name: str, port: str) -> None:
 
 def test_the_gateway_has_an_address_in_some_vlans() -> None:
     """None where it has no leg."""
-    assert TUTORIAL.gateway is not None
-    assert TUTORIAL.gateway.address_in(20) == IPv4Address("172.16.20.1")
-    assert TUTORIAL.gateway.address_in(30) is None
+    (gateway,) = TUTORIAL.gateways
+    assert gateway.address_in(20) == IPv4Address("172.16.20.1")
+    assert gateway.address_in(30) is None
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:

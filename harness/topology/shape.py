@@ -1,0 +1,157 @@
+"""The shape of a topology file: its sections, their keys, and what each value may look like."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+
+def _written(given: object) -> object:
+    """An address as text: ipaddress would take a bare number for one too."""
+    if not isinstance(given, str):
+        raise PydanticCustomError("not_text", "an address is text, in dotted form")
+    return given
+
+
+def _several(given: object) -> object:
+    """One section where there may be several."""
+    return [given] if isinstance(given, dict) else given
+
+
+def _some(given: tuple[Gateway, ...]) -> tuple[Gateway, ...]:
+    """At least one."""
+    if not given:
+        raise PydanticCustomError("empty", "there is none in this list; leave the key out")
+    return given
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+InterfaceName = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,9}$")]
+"""An interface name that leaves room for `.4094` in the 15 octets that Linux gives (IFNAMSIZ)."""
+Number = Annotated[int, Field(strict=True)]
+VlanId = Annotated[int, Field(strict=True, ge=1, le=4094)]
+"""IEEE 802.1Q reserves 0 and 4095."""
+Mtu = Annotated[int, Field(strict=True, ge=576, le=9000)]
+"""Octets of an IP packet: from what every IPv4 host takes (RFC 791) to what jumbo frames carry."""
+Address = Annotated[IPv4Address, BeforeValidator(_written)]
+Subnet = Annotated[IPv4Network, BeforeValidator(_written)]
+Address6 = Annotated[IPv6Address, BeforeValidator(_written)]
+Subnet6 = Annotated[IPv6Network, BeforeValidator(_written)]
+Mac = Annotated[str, Field(pattern=r"^([0-9a-f][02468ace])(:[0-9a-f]{2}){5}$")]
+"""A unicast MAC address in lower case."""
+NetworkName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")]
+"""What Docker takes for a network's name (daemon/names.RestrictedNameChars), of a usable length."""
+
+
+class Shape(BaseModel):
+    """A section: its keys are known, and no others are taken."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Trunk(Shape):
+    """See topologies/README.md."""
+
+    interface: InterfaceName = "eth2"
+    mtu: Mtu = 1500
+
+
+class Management(Shape):
+    """See topologies/README.md."""
+
+    interface: InterfaceName = "eth1"
+    subnet: Subnet
+
+
+class Vlan(Shape):
+    """See topologies/README.md."""
+
+    subnet: Subnet
+    gateway: Address | None = None
+    subnet6: Subnet6 | None = None
+    gateway6: Address6 | None = None
+    network: NetworkName | None = None
+    mode: Literal["bridge", "private", "vepa", "passthru"] = "bridge"
+    mtu: Mtu | None = None
+    overlap: Literal["intended"] | None = None
+
+
+class Host(Shape):
+    """See topologies/README.md."""
+
+    management: Address | None = None
+    mtu: Mtu | None = None
+    port: Literal["hairpin"] | None = None
+    role: Literal["external"] | None = None
+
+
+class Endpoint(Shape):
+    """See topologies/README.md."""
+
+    host: str
+    vlan: Number
+    address: Address
+    address6: Address6 | None = None
+    mac: Mac | None = None
+
+
+class Forward(Shape):
+    """See topologies/README.md."""
+
+    policy: Literal["ACCEPT", "DROP"] = "ACCEPT"
+    between: tuple[tuple[Number, Number], ...] = ()
+
+
+class Gateway(Shape):
+    """See topologies/README.md."""
+
+    host: str
+    addresses: Annotated[dict[Number, Address], Field(min_length=1)]
+    addresses6: dict[Number, Address6] = {}
+    masquerade: tuple[Number, ...] = ()
+    forward: Forward = Forward()
+    routes: dict[Number, Address] = {}
+    rp_filter: Annotated[int, Field(strict=True, ge=0, le=2)] = 0
+
+
+Gateways = Annotated[
+    tuple[Gateway, ...],
+    BeforeValidator(_several, json_schema_input_type=Gateway | list[Gateway]),
+    AfterValidator(_some),
+]
+
+
+class File(Shape):
+    """A whole topology file."""
+
+    name: Name
+    purpose: str
+    trunk: Trunk = Trunk()
+    management: Management
+    vlans: Annotated[dict[VlanId, Vlan], Field(min_length=1)]
+    hosts: Annotated[dict[Name, Host], Field(min_length=1, max_length=200)]
+    endpoints: Annotated[dict[Name, Endpoint], Field(min_length=1)]
+    gateway: Gateways | None = None
+
+
+def network(vlan_id: int, vlan: Vlan) -> str:
+    """The name of a VLAN's Docker network."""
+    return vlan.network or f"mac_net{vlan_id}"
+
+
+def message(detail: Any) -> str:
+    """One mistake of pydantic's in words; its own for what has none here."""
+    kind, given = detail["type"], detail.get("input")
+    if kind == "extra_forbidden":
+        return "unknown key; `topologies/README.md` lists the keys"
+    if kind == "missing":
+        return "is missing"
+    if kind == "string_pattern_mismatch":
+        return f"{given!r:.60} is not of the form {detail['ctx']['pattern']}"
+    if kind == "model_type":
+        return f"a section with keys of its own is needed here; found {given!r:.60}"
+    text = str(detail["msg"])
+    return f"{text[0].lower()}{text[1:]}; found {given!r:.60}"
