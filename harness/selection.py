@@ -20,6 +20,13 @@ from harness.keys import SESSION, UNUSABLE
 from harness.session import Session
 from harness.spread import worker_of
 
+NOTHING = {
+    "steps": "no pair is routed by a gateway host that can be looked into",
+    "readings": "the stages isolated and undone are not both tested",
+    "outcomes": "the stages isolated and undone are not both tested",
+}
+"""Why a fixture has nothing to ask."""
+
 
 def parametrize(name: str, metafunc: pytest.Metafunc) -> None:
     """Parametrize a fixture that asks something of the lab."""
@@ -65,13 +72,23 @@ def _parameters(name: str, metafunc: pytest.Metafunc) -> list[ParameterSet]:
     except InputError as error:
         config.stash[UNUSABLE] = str(error)
         return []
-    return [pytest.param(ask, id=ask.id) for ask in asks] or [_nothing(session)]
+    return [pytest.param(ask, id=ask.id) for ask in asks] or [_nothing(name, session, metafunc)]
 
 
-def _nothing(session: Session) -> ParameterSet:
+def _nothing(name: str, session: Session, metafunc: pytest.Metafunc) -> ParameterSet:
     """A test that the topology or the chosen stages leave nothing for: skipped, and why."""
-    why = "; ".join(session.matrix.not_applicable) or "nothing to ask in the chosen stages"
+    why = NOTHING.get(name) or _no_cells(session, metafunc.definition.get_closest_marker("cells"))
     return pytest.param(None, id="not-applicable", marks=pytest.mark.skip(reason=why))
+
+
+def _no_cells(session: Session, marker: pytest.Mark | None) -> str:
+    """Why there is no cell of what a test asks for."""
+    families = marker.args if marker else ()
+    stages = marker.kwargs.get("stages", ()) if marker else ()
+    if stages and not set(stages) & set(session.stages):
+        return f"no stage {' or '.join(stages)} is tested"
+    lines = [line for line in session.matrix.not_applicable if line.partition(":")[0] in families]
+    return "; ".join(lines) or f"no cell of {', '.join(families)} in the chosen stages"
 
 
 def _asks(name: str, session: Session, metafunc: pytest.Metafunc) -> list[Ask]:

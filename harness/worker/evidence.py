@@ -38,6 +38,8 @@ CONNTRACK_GET = (1 << 8) | 1
 
 MAIN_TABLE = 254
 """RT_TABLE_MAIN of <linux/rtnetlink.h>."""
+RTM_F_CLONED = 0x200
+"""A route that the kernel made of another, as for a path's MTU (<linux/rtnetlink.h>)."""
 
 SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 """/etc/iproute2/rt_scopes."""
@@ -133,7 +135,8 @@ def _addresses(node: str) -> tuple[Any, str]:
 
 
 def _routes(node: str) -> tuple[Any, str]:
-    messages = list(namespaces.route(node).get_routes(family=socket.AF_INET, table=MAIN_TABLE))
+    dumped = namespaces.route(node).get_routes(family=socket.AF_INET, table=MAIN_TABLE)
+    messages = [message for message in dumped if not message["flags"] & RTM_F_CLONED]
     with namespaces.entered(node):
         parsed = [
             {
