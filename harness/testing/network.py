@@ -12,6 +12,8 @@ from harness.testing.state import Link, State
 
 TICK_NS = 1_000
 """What a frame needs from one point to the next."""
+ETHERNET_OCTETS, TAG_OCTETS = 14, 4
+"""An Ethernet header, and the 802.1Q tag: a veth takes one more than its frames have."""
 LATE_NS = 10_000_000_000
 """How long after its time a late frame is seen."""
 
@@ -54,7 +56,7 @@ class Network:
         elif link.kind == "vlan" and link.parent:
             self.send(*link.parent, tagged(raw, link.vlan or 0))
         elif link.parent and link.master:
-            self._arrive(link.parent[0], self.state.link(link.parent), raw)
+            self._over_wire(link.parent, raw)
         elif link.parent:
             self._into_switch(*link.parent, raw)
 
@@ -89,18 +91,28 @@ class Network:
             if sub.vlan == vlan:
                 self._arrive(name, sub, inner)
                 return
-        for name, child in self.state.children((node, link.name), "macvlan"):
-            if _wants(child, raw):
+        children = self.state.children((node, link.name), "macvlan")
+        taken = _taken(children, raw)
+        for name, child in children:
+            if child in taken:
                 self._arrive(name, child, raw)
-        if _wants(link, raw):
+        if _wants(link, raw) and not _kept(children, raw):
             self.receive(node, link, raw)
 
+    def _over_wire(self, there: tuple[str, str], raw: bytes) -> None:
+        """To the far end of a veth pair, if it takes a frame as long as that."""
+        link = self.state.link(there)
+        if len(raw) <= link.mtu + ETHERNET_OCTETS + 2 * TAG_OCTETS:
+            self._arrive(there[0], link, raw)
+
     def _from_macvlan(self, node: str, parent: tuple[str, str], raw: bytes) -> None:
-        """To siblings directly; out of the parent what is not for one of them alone."""
+        """In bridge mode to siblings directly; out of the parent what is not for one alone."""
+        children = self.state.children(parent, "macvlan")
+        own = next(link for name, link in children if name == node)
         siblings = [
             (name, link)
-            for name, link in self.state.children(parent, "macvlan")
-            if name != node and _wants(link, raw)
+            for name, link in children
+            if name != node and own.mode == link.mode == "bridge" and _wants(link, raw)
         ]
         if _is_group(raw) or not siblings:
             self.send(*parent, raw)
@@ -115,13 +127,13 @@ class Network:
         ports = [
             link
             for link in self.state.nodes[switch].links.values()
-            if link.master == came_in.master and link.name != port
+            if link.master == came_in.master and (link.name != port or link.hairpin)
         ]
         known = None if _is_group(raw) else self._host_of(raw[:6].hex(":"))
         for link in ports:
             host = link.parent[0] if link.parent else ""
             if known in (None, host) and link.parent and self._passes(switch, link, "out", raw):
-                self._arrive(host, self.state.link(link.parent), raw)
+                self._over_wire(link.parent, raw)
 
     def _host_of(self, mac: str) -> str | None:
         """The host behind whose port a MAC address is."""
@@ -130,6 +142,35 @@ class Network:
                 if link.mac == mac and link.parent:
                     return link.parent[0] if link.kind == "macvlan" else name
         return None
+
+
+def _taken(children: list[tuple[str, Link]], raw: bytes) -> list[Link]:
+    """The macvlan interfaces that get a frame which comes in at their parent, by their modes."""
+    links = [link for _, link in children]
+    if any(link.mode == "passthru" for link in links):
+        return links
+    if not _is_group(raw):
+        return [link for link in links if _wants(link, raw)]
+    sender = _sender(children, raw)
+    if sender is None:
+        return links
+    if sender.mode == "private":
+        return [sender]
+    heard = ("vepa",) if sender.mode == "bridge" else ("vepa", "bridge")
+    return [link for link in links if link is not sender and link.mode in heard]
+
+
+def _kept(children: list[tuple[str, Link]], raw: bytes) -> bool:
+    """Whether the parent's own stack gets nothing of a frame."""
+    if any(link.mode == "passthru" for _, link in children):
+        return True
+    sender = _sender(children, raw)
+    return sender is not None and sender.mode == "private"
+
+
+def _sender(children: list[tuple[str, Link]], raw: bytes) -> Link | None:
+    """Which of them sent a frame that came back from the switch."""
+    return next((link for _, link in children if raw[6:12].hex(":") == link.mac), None)
 
 
 def _is_group(raw: bytes) -> bool:

@@ -123,8 +123,10 @@ class Readings:
             for address in link.addresses
             if link.kind != "loopback"
         ]
-        way = node.route(node.gateway) if node.gateway else None
-        return found + ([_route("default", node.gateway, way[0].name, None)] if way else [])
+        for dst, via in node.routes.items():
+            way = node.route(via)
+            found += [_route(dst, via, way[0].name, None)] if way else []
+        return found
 
     def _route_get(self, name: str, address: str) -> Answer:
         way = self._state.nodes[name].route(address)

@@ -25,6 +25,12 @@ EPHEMERAL = 32768
 """The first of net.ipv4.ip_local_port_range."""
 NOBODY = "0.0.0.0"  # noqa: S104 - the sender of an ARP probe (RFC 5227), not to listen on
 PORT_OCTETS = 2
+NET_UNREACHABLE, FRAGMENTATION_NEEDED = 0, 4
+"""Codes of ICMP type 3 (RFC 792)."""
+QUOTED_OCTETS = 548
+"""What an ICMP error quotes of a packet: all of it, up to 576 octets together (RFC 1812)."""
+LOOSE = 2
+"""rp_filter: the source must be reachable, by whatever interface (RFC 3704)."""
 
 RULE = re.compile(r"-A FORWARD -i (\S+) -o (\S+)( -m state --state RELATED,ESTABLISHED)? -j ACCEPT")
 
@@ -148,7 +154,9 @@ class Stacks:
             self._network.send(name, link.name, reply)
 
     def _ip(self, where: tuple[str, Link], ip: Ip, packet: Packet) -> None:
-        name, _ = where
+        name, came_in = where
+        if not _may_come(self._nodes[name], came_in, ip.src):
+            return
         flow = self._flow_back(name, ip)
         if flow:
             self._forward(where, replace(ip, dst=flow.src), packet, flow)
@@ -178,7 +186,9 @@ class Stacks:
             return
         route = node.route(ip.dst)
         if route is None:
-            self._unreachable(name, ip)
+            self._unreachable(name, ip, NET_UNREACHABLE)
+        elif len(ip.encode()) > route[0].mtu and ip.df:
+            self._unreachable(name, ip, FRAGMENTATION_NEEDED)
         elif _lets(node, came_in.name, route[0].name, known=flow is not None):
             out = replace(ip, ttl=ip.ttl - 1)
             if flow:
@@ -205,13 +215,20 @@ class Stacks:
                 return flow
         return None
 
-    def _unreachable(self, name: str, ip: Ip) -> None:
-        """Tell the source that no route leads there: ICMP type 3 code 0, quoting the packet."""
+    def _unreachable(self, name: str, ip: Ip, code: int) -> None:
+        """Tell the source why it went no further: ICMP type 3, quoting as much as is usual."""
         route = self._nodes[name].route(ip.src)
         if route:
-            body = bytes([UNREACHABLE]) + bytes(7) + ip.encode()
+            body = bytes([UNREACHABLE, code]) + bytes(6) + ip.encode()[:QUOTED_OCTETS]
             source = str(route[0].addresses[0].ip)
             self._output(name, Ip(source, ip.src, ICMP, body))
+
+
+def _may_come(node: Node, into: Link, source: str) -> bool:
+    """Whether rp_filter lets a packet in from its source (RFC 3704)."""
+    mode = int(node.sysctls.get("net.ipv4.conf.all.rp_filter", "0"))
+    back = node.route(source) if mode else None
+    return not mode or (back is not None and (mode == LOOSE or back[0] is into))
 
 
 def _lets(node: Node, into: str, out: str, *, known: bool) -> bool:

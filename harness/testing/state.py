@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
 Step = dict[str, Any]
@@ -28,6 +28,10 @@ class Link:
     """What a macvlan or VLAN interface is on, or the far end of a veth pair."""
     vlan: int | None = None
     master: str | None = None
+    mode: str = ""
+    """Of a macvlan interface."""
+    hairpin: bool = False
+    """Of a switch port."""
     addresses: list[IPv4Interface] = field(default_factory=list)
 
     @property
@@ -42,15 +46,18 @@ class Node:
 
     links: dict[str, Link] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=dict)
-    gateway: str | None = None
-    """Where the default route leads."""
+    routes: dict[str, str] = field(default_factory=dict)
+    """Next hops by destination: `default`, or a network with its prefix length."""
     rules: dict[str, list[str]] = field(default_factory=dict)
     """The rules of each iptables table, as `-S` prints them."""
     policies: dict[str, str] = field(default_factory=dict)
 
     def route(self, address: str) -> tuple[Link, str] | None:
         """(interface, next hop) for an address; None where no route leads."""
-        for hop in (address, self.gateway):
+        wanted = IPv4Address(address)
+        static = [via for dst, via in self.routes.items()
+                  if dst != "default" and wanted in IPv4Network(dst)]  # fmt: skip
+        for hop in (address, *static, self.routes.get("default")):
             for link in self.links.values():
                 nets = [own.network for own in link.addresses]
                 if hop and any(IPv4Address(hop) in net for net in nets):
@@ -73,7 +80,9 @@ class State:
             "vlan-delete": self._vlan_delete,
             "macvlan": self._macvlan,
             "address": self._address,
+            "address-delete": self._address_delete,
             "route": self._route,
+            "route-delete": self._route_delete,
             "iptables": self._iptables,
         }
 
@@ -126,13 +135,16 @@ class State:
         here, there = (step["node"], step["name"]), (step["peer_node"], step["peer"])
         own, mtu = step["mac"] or self._mac(), step["mtu"]
         self._add(here[0], Link(here[1], "veth", own, mtu, parent=there))
-        port = Link(there[1], "veth", self._mac(), mtu, parent=here, master=step["master"])
+        port = Link(
+            there[1], "veth", self._mac(), step["peer_mtu"], parent=here, master=step["master"],
+            hairpin=step["hairpin"],
+        )  # fmt: skip
         self._add(there[0], port)
 
     def _vlan(self, step: Step) -> None:
         trunk = (step["node"], step["parent"])
         on = self.link(trunk)
-        link = Link(step["name"], "vlan", on.mac, on.mtu, parent=trunk, vlan=step["id"])
+        link = Link(step["name"], "vlan", on.mac, step["mtu"], parent=trunk, vlan=step["id"])
         self._add(step["node"], link)
 
     def _vlan_delete(self, step: Step) -> None:
@@ -140,14 +152,23 @@ class State:
 
     def _macvlan(self, step: Step) -> None:
         parent = (step["parent_node"], step["parent"])
-        mtu = self.link(parent).mtu
-        self._add(step["node"], Link(step["name"], "macvlan", step["mac"], mtu, parent=parent))
+        on, mode = self.link(parent), step["mode"]
+        mac = on.mac if mode == "passthru" else step["mac"]
+        link = Link(step["name"], "macvlan", mac, on.mtu, parent=parent, mode=mode)
+        self._add(step["node"], link)
 
     def _address(self, step: Step) -> None:
         self.link((step["node"], step["link"])).addresses.append(IPv4Interface(step["cidr"]))
 
+    def _address_delete(self, step: Step) -> None:
+        link = self.link((step["node"], step["link"]))
+        link.addresses.remove(IPv4Interface(step["cidr"]))
+
     def _route(self, step: Step) -> None:
-        self.nodes[step["node"]].gateway = step["via"]
+        self.nodes[step["node"]].routes[step["dst"]] = step["via"]
+
+    def _route_delete(self, step: Step) -> None:
+        del self.nodes[step["node"]].routes[step["dst"]]
 
     def _iptables(self, step: Step) -> None:
         node = self.nodes[step["node"]]
