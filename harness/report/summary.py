@@ -29,6 +29,7 @@ LEGEND = (
     ("reach", "arrives on its own VLAN"),
     ("routed", "arrives through a router"),
     ("block", "does not arrive, and must not"),
+    ("1-way", "arrives; its reply does not come back, and must not"),
     ("reach 2/3", "as expected, which is: 2 of 3 probes arrive"),
     ("*", "as expected; probes of another size or with a tag of their own fare otherwise"),
     ("FAIL 1/3", "1 of 3 probes is not as expected"),
@@ -198,7 +199,8 @@ def word(entries: Sequence[Entry]) -> str:
     arrived = sum(entry.arrived for entry in plain)
     star = "*" if sum(entry.arrived for entry in entries) not in (0, len(entries)) else ""
     if arrived == 0:
-        return f"block{star}"
+        one_way = any(entry.cell.expectation.arrives for entry in plain)
+        return f"{'1-way' if one_way else 'block'}{star}"
     reach = "routed" if any(entry.cell.expectation.via for entry in plain) else "reach"
     return f"{reach}{star}" if arrived == len(plain) else f"{reach} {arrived}/{len(plain)}"
 

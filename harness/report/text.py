@@ -47,6 +47,7 @@ _COLOURS = {
     "reach": _GREEN,
     "routed": _GREEN,
     "block": _DIM,
+    "1-way": _DIM,
 }
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 

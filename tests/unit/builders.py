@@ -91,9 +91,10 @@ def hop(node: str, direction: str = "in", *, t_ns: int = 0, **fields: Any) -> Ho
 
 
 def cell(src: str, dst: str, probe: str = "icmp", **fields: Any) -> Cell:
-    """A cell; fields: stage, family, expected, why, via."""
+    """A cell; fields: stage, family, expected, why, via, arrives."""
     expected = fields.get("expected", Outcome.REACHED)
-    expectation = Expectation(expected, fields.get("why", "same VLAN"), via=fields.get("via", ()))
+    via, arrives = fields.get("via", ()), fields.get("arrives", False)
+    expectation = Expectation(expected, fields.get("why", "same VLAN"), via=via, arrives=arrives)
     return Cell(
         fields.get("stage", Stage.ISOLATED),
         src,

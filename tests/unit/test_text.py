@@ -167,6 +167,7 @@ def test_an_endless_string_is_cut() -> None:
         ([passed(cell("a", "b"))], "reach"),
         ([passed(cell("a", "b", **ROUTED))], "routed"),
         ([passed(cell("a", "b", expected=SILENT))], "block"),
+        ([passed(cell("a", "b", expected=SILENT, arrives=True))], "1-way"),
         ([passed(cell("a", "b", "tcp", expected=Outcome.REFUSED))], "reach"),
         ([passed(cell("a", "b")), passed(cell("a", "b", "tcp", expected=SILENT))], "reach 1/2"),
         ([passed(cell("a", "b")), failed(cell("a", "b", "tcp"))], "FAIL 1/2"),
