@@ -23,7 +23,14 @@ from harness.topology import Topology
 from harness.verdict import judge
 
 OF_SOURCE = ("routes/before", "neighbours/cold", "neighbours/main")
-OF_ROUTER = (*OF_SOURCE, "firewall/before", "firewall/after", "conntrack/after", "sysctls/before")
+OF_ROUTER = (
+    *OF_SOURCE,
+    "firewall/before",
+    "firewall/after",
+    "conntrack/after",
+    "sysctls/before",
+    "no-routes/main",
+)
 """The readings that a cell's verdict links to, of its source and of each router on its way."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from itertools import product
 from typing import Any
 
@@ -14,7 +15,7 @@ from harness.flow import Cell, Stage
 from harness.frame import Frame
 from harness.machines.worker import Machine, Worker
 from harness.matrix import matrix
-from harness.record import Neighbour, Record, Sent, TapCount, Wave
+from harness.record import Neighbour, Record, Route, Sent, TapCount, Unrouted, Wave
 from harness.report.model import Evidence
 from harness.schedule import schedule, taps
 from harness.topology import Topology, parse
@@ -184,6 +185,7 @@ class Swept:
         for wave in record.waves:
             for node in self._topology.nodes:
                 found.append(self._neighbours(wave, node))
+            found += [self._routes(wave, counted) for counted in wave.unrouted]
         return tuple(found)
 
     def _reading(self, reading: dict[str, Any], when: str) -> Evidence:
@@ -214,6 +216,22 @@ class Swept:
             raw=raw,
         )
 
+    def _routes(self, wave: Wave, counted: Unrouted) -> Evidence:
+        """What a router said of all that came in, and how much it had no route for."""
+        routes = [asdict(one) for one in wave.routes if one.node == counted.node]
+        raw = "".join(
+            "{dst} from {src} iif {interface}: {answer}\n".format(**one) for one in routes
+        )
+        return Evidence(
+            name=f"{self._stage}/{counted.node}/no-routes/{wave.name}",
+            node=counted.node,
+            stage=str(self._stage),
+            kind="no-routes",
+            command="ip route get DST from SRC iif INTERFACE; nstat -z IpExtInNoRoutes",
+            parsed={"routes": routes, "packets": counted.packets},
+            raw=f"{raw}IpExtInNoRoutes +{counted.packets}\n",
+        )
+
 
 def _wanted(nodes: Iterable[str], kinds: Iterable[str]) -> list[tuple[str, str]]:
     return list(product(nodes, kinds))
@@ -227,7 +245,10 @@ def _wave(data: dict[str, Any], tokens: dict[str, str]) -> Wave:
         Neighbour(entry["node"], entry["address"], entry["mac"], entry["state"])
         for entry in data["neighbours"]
     )
-    return Wave(data["name"], data["opened_ns"], data["closed_ns"], sent, neighbours)
+    routes = tuple(Route(**entry) for entry in data["routes"])
+    unrouted = tuple(Unrouted(**entry) for entry in data["unrouted"])
+    times = (data["opened_ns"], data["closed_ns"])
+    return Wave(data["name"], *times, sent, neighbours, routes, unrouted)
 
 
 def _frames(

@@ -12,14 +12,10 @@ from harness.path import Trace, trace
 from harness.record import BEACON, Record, Sent, Wave
 from harness.sightings import Leg, Sighting, Sightings
 from harness.topology import Topology
+from harness.unrouted import Routers
 
 NO_ROUTE_ERRNOS = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 """What Linux answers a send with when no route leads there, or only one of type unreachable."""
-
-ERROR_BURST = 5
-"""How often Linux tells one source at once that it has no route; then once a second (ip_error() of
-net/ipv4/route.c: error_burst, error_cost). No namespace has these sysctls, so a lab cannot lift it.
-"""
 
 UNREACHABLE, PORT_UNREACHABLE, FRAGMENTATION_NEEDED = 3, 3, 4
 """ICMP type 3 and two of its codes (RFC 792)."""
@@ -51,42 +47,15 @@ def observe(
     """Observe every probe of a record; `cells` has the cell of each probe's id."""
     found = []
     for wave in record.waves:
-        told = _told(topology, wave, sightings, cells)
+        routers = Routers.of(topology, wave, record.frames)
         for sent in wave.sent:
             cell = cells[sent.cell]
-            looker = _Looker(topology, cell, sent, wave, sightings, told.get(cell.src, []))
+            looker = _Looker(topology, cell, sent, wave, sightings, routers)
             is_beacon = sent.id.startswith(BEACON)
             seen = looker.beacon() if is_beacon else looker.observation()
             is_cell = sent.id == cell.id
             found.append(Observed(cell, sent, wave.name, seen, is_cell))
     return tuple(found)
-
-
-NoRoute = tuple[str, int | None]
-"""What an ICMP error "no route" was about: a kind of probe, and the VLAN of its destination."""
-
-
-def _told(
-    topology: Topology, wave: Wave, sightings: Sightings, cells: dict[str, Cell]
-) -> dict[str, list[NoRoute]]:
-    """What each source's gateway told it in a wave that it has no route to."""
-    told: dict[str, list[NoRoute]] = {}
-    for sent in wave.sent:
-        cell = cells[sent.cell]
-        if not cell.expectation.via or sent.id.startswith(BEACON):
-            continue
-        gateway = str(topology.vlan(topology.endpoint_vlans[cell.src]).gateway)
-        about = (cell.probe.kind, topology.endpoint_vlans.get(cell.dst))
-        told.setdefault(cell.src, []).extend(
-            about
-            for seen in sightings.by_token.get(sent.token, [])
-            if seen.leg is Leg.ERROR
-            and (seen.point.node, seen.point.direction) == (cell.src, "in")
-            and (seen.packet.icmp_type, seen.packet.icmp_code) == (UNREACHABLE, 0)
-            and seen.packet.src_ip == gateway
-            and seen.t_ns <= wave.closed_ns
-        )
-    return told
 
 
 class _Looker:
@@ -99,9 +68,9 @@ class _Looker:
         sent: Sent,
         wave: Wave,
         sightings: Sightings,
-        told: list[NoRoute],
+        routers: Routers,
     ) -> None:
-        self._told = told
+        self._routers = routers
         self._topology, self._cell, self._sent = topology, cell, sent
         self._wave, self._sightings = wave, sightings
         everything = sightings.by_token.get(sent.token, [])
@@ -197,22 +166,15 @@ class _Looker:
         return str(following.address_in(expected.vlans[place]))
 
     def _unsaid(self, found: Trace) -> tuple[Outcome, str] | None:
-        """No route, if its router has said so of its kind as often as it says so at once."""
-        last = found.hops[-1].point
-        taken = last.node in self._cell.expectation.via and last.direction == "in"
-        behind_trunk = last.interface != self._topology.trunk
-        expected = self._cell.expectation.outcome is Outcome.NO_ROUTE
-        if not (taken and behind_trunk):
+        """No route, if the router that took it had none and counted it as such."""
+        hop = found.hops[-1]
+        node, interface = hop.point.node, hop.point.interface
+        taken = node in self._cell.expectation.via and hop.point.direction == "in"
+        if not taken or interface == self._topology.trunk:
             return None
-        if len(self._told) < ERROR_BURST:
-            silent = f"{last.node} took it and said nothing; Linux says no route once a second"
-            return (Outcome.INCONCLUSIVE, silent) if expected else None
-        said = f"{last.node} took it, and had told {self._cell.src} {len(self._told)} times"
-        about = (self._cell.probe.kind, self._topology.endpoint_vlans.get(self._cell.dst))
-        if about in self._told:
-            return Outcome.NO_ROUTE, f"{said} that no route leads there, as often as Linux does"
-        silence = Outcome.INCONCLUSIVE if expected else Outcome.SILENT
-        return silence, f"{said} of other probes that it has no route for them"
+        ended = self._routers.ended(node, (node, interface, hop.src_ip, hop.dst_ip))
+        expected = self._cell.expectation.outcome is Outcome.NO_ROUTE
+        return ended if expected or ended[0] is Outcome.NO_ROUTE else None
 
     def _icmp(self, error: Sighting, *, arrived: bool) -> tuple[Outcome, str]:
         packet = error.packet

@@ -47,6 +47,26 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
+class Route:
+    """What a router says of packets that came in at one of its interfaces, at a wave's end."""
+
+    node: str
+    interface: str
+    src: str
+    dst: str
+    answer: str
+    """The type of its route to them, as ip-route(8) has it, or the name of an errno."""
+
+
+@dataclass(frozen=True)
+class Unrouted:
+    """How many packets a router's kernel ended in a wave for want of a route (IpExtInNoRoutes)."""
+
+    node: str
+    packets: int
+
+
+@dataclass(frozen=True)
 class Wave:
     """Probes that were under way together. Neighbours were flushed before and after."""
 
@@ -55,6 +75,10 @@ class Wave:
     closed_ns: int
     sent: tuple[Sent, ...]
     neighbours: tuple[Neighbour, ...]
+    routes: tuple[Route, ...] = ()
+    """Of routers that some packet must end at for want of a route."""
+    unrouted: tuple[Unrouted, ...] = ()
+    """Of the same routers."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +132,7 @@ class Record:
             raise RunFolderError(f"not a record of a stage: {error!r}") from error
 
 
-Part = TypeVar("Part", Sent, Neighbour, Wave, TapCount)
+Part = TypeVar("Part", Sent, Neighbour, Route, Unrouted, Wave, TapCount)
 
 
 def _wave(data: dict[str, Any]) -> Wave:
@@ -117,7 +141,10 @@ def _wave(data: dict[str, Any]) -> Wave:
         if len(bytes.fromhex(one.token)) != TOKEN_OCTETS:
             raise ValueError(f"not a token: {one.token}")
     neighbours = tuple(_typed(Neighbour(**entry)) for entry in data["neighbours"])
-    return _typed(Wave(data["name"], data["opened_ns"], data["closed_ns"], sent, neighbours))
+    routes = tuple(_typed(Route(**entry)) for entry in data["routes"])
+    unrouted = tuple(_typed(Unrouted(**entry)) for entry in data["unrouted"])
+    times = (data["opened_ns"], data["closed_ns"])
+    return _typed(Wave(data["name"], *times, sent, neighbours, routes, unrouted))
 
 
 _TYPES: dict[str, type | tuple[type, ...]] = {

@@ -45,7 +45,18 @@ def schedule(
         "waves": [_wave(topology, name, members, tokens) for name, members in waves if members],
         "responders": _responders(topology, probes, tokens),
         "nodes": list(topology.nodes),
+        "routers": _without_route(topology, cells),
     }
+
+
+def _without_route(topology: Topology, cells: list[Cell]) -> list[str]:
+    """The routers that must end some cell for want of a route, and that can be asked."""
+    last = {
+        cell.expectation.via[-1]
+        for cell in cells
+        if cell.expectation.outcome is Outcome.NO_ROUTE and cell.expectation.via
+    }
+    return [node for node in topology.nodes if node in last]
 
 
 def taps(topology: Topology, links: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:

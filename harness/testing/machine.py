@@ -143,7 +143,7 @@ class FakeWorker:
         stacks.neighbours.clear()
         return {
             "name": wave["name"], "opened_ns": opened, "closed_ns": closed, "sent": sent,
-            "neighbours": table,
+            "neighbours": table, "routes": [], "unrouted": [],
         }  # fmt: skip
 
     def _send(

@@ -32,11 +32,11 @@ def dump(node: str, protocol: int, kind: int, payload: bytes) -> list[bytes]:
     return list(_answers(opened))
 
 
-def request(node: str, protocol: int, kind: int, payload: bytes) -> None:
-    """Ask for one change; OSError if the kernel refuses."""
+def request(node: str, protocol: int, kind: int, payload: bytes) -> list[bytes]:
+    """Ask for one change, or one thing; what the kernel says to it. OSError if it refuses."""
     opened = _socket(node, protocol)
     opened.send(message(kind, REQUEST | ACK, payload))
-    list(_answers(opened))
+    return list(_answers(opened))
 
 
 def attributes(body: bytes, start: int) -> dict[int, bytes]:

@@ -13,7 +13,7 @@ import socket
 import time
 from typing import Any
 
-from harness.worker import neighbours, probes
+from harness.worker import neighbours, probes, routes
 from harness.worker.taps import Sighting, Tap, close, keep_stamping, opened
 
 BATCH = 64
@@ -25,9 +25,10 @@ Plan = dict[str, Any]
 def sweep(plan: Plan) -> dict[str, Any]:
     """Carry out a sweep.
 
-    `plan` has `taps` [(node, interface)], `responders`, `nodes` and `waves`; a wave has `name`,
-    `probes`, and in seconds `deadline` (the longest wait for what is awaited) and `quiet` (how
-    long nothing may come in before the wait is given up).
+    `plan` has `taps` [(node, interface)], `responders`, `nodes`, `routers` (the nodes that are
+    asked for their routes to what came in) and `waves`; a wave has `name`, `probes`, and in seconds
+    `deadline` (the longest wait for what is awaited) and `quiet` (how long nothing may come in
+    before the wait is given up).
     """
     affinity = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {_cpu()})
@@ -35,7 +36,7 @@ def sweep(plan: Plan) -> dict[str, Any]:
         taps = opened(plan["taps"])
         responders = probes.Responders(plan["responders"])
         keep_stamping(plan["nodes"])
-        session = _Sweep(taps, responders)
+        session = _Sweep(taps, responders, plan["routers"])
         waves = [session.wave(wave, plan["nodes"]) for wave in plan["waves"]]
         counts = [tap.count() for tap in taps]
     finally:
@@ -47,10 +48,11 @@ def sweep(plan: Plan) -> dict[str, Any]:
 class _Sweep:
     """The open taps and responders of a sweep, and what was captured so far."""
 
-    def __init__(self, taps: list[Tap], responders: probes.Responders) -> None:
+    def __init__(self, taps: list[Tap], responders: probes.Responders, routers: list[str]) -> None:
         self.frames: list[Sighting] = []
         self.ended: list[socket.socket] = []
         self._taps = taps
+        self._routers = routers
         self._responders = responders
         self._by_fileno = {tap.fileno(): tap for tap in taps}
         self._poll = select.epoll()
@@ -61,22 +63,40 @@ class _Sweep:
         """Flush the neighbours, send, wait; what was sent, and the neighbours at the end."""
         neighbours.flush(nodes)
         senders = probes.Senders()
-        began = time.time_ns()
+        began, first = time.time_ns(), len(self.frames)
+        before = [routes.unrouted(router) for router in self._routers]
         sent: list[tuple[str, int, Any]] = []
         for number, probe in enumerate(wave["probes"]):
             sent.append((probe["id"], time.time_ns(), senders.send(probe)))
             if number % BATCH == BATCH - 1:
                 self._serve(0, senders)
         self._wait(senders, wave["deadline"], wave["quiet"])
+        # Counted before the last drain and from after the first moment: what taps saw and no
+        # router counted leaves a doubt, what a router counted and no tap saw would hide one.
+        after = [routes.unrouted(router) for router in self._routers]
         self._drain(self._taps, senders)
         closed = time.time_ns()
+        asked = self._routes(first)
         table = neighbours.table(nodes)
         self.ended += senders.end()
         neighbours.flush(nodes)
         return {
             "name": wave["name"], "opened_ns": began, "closed_ns": closed, "sent": sent,
-            "neighbours": table,
+            "neighbours": table, "routes": asked,
+            "unrouted": [
+                {"node": router, "packets": now - then}
+                for router, then, now in zip(self._routers, before, after)
+            ],
         }  # fmt: skip
+
+    def _routes(self, first: int) -> list[dict[str, Any]]:
+        """What the routers say of all that came in at them since a frame."""
+        came: dict[int, list[bytes]] = {}
+        for number, _, outgoing, raw in self.frames[first:]:
+            if not outgoing and self._taps[number].node in self._routers:
+                came.setdefault(number, []).append(raw)
+        taps = [(self._taps[number], raws) for number, raws in came.items()]
+        return [one for tap, raws in taps for one in routes.asked((tap.node, tap.interface), raws)]
 
     def _wait(self, senders: probes.Senders, deadline: float, quiet: float) -> None:
         end = time.monotonic() + deadline

@@ -85,6 +85,14 @@ def siblings(cell: Cell) -> bool:
     return {cell.src, cell.dst} == {"h1v10a", "h1v10b"}
 
 
+EARLY, TO_30 = ("iptables", "-t", "raw"), ("PREROUTING", "-d", "172.16.30.0/24")
+
+
+def to_30(cell: Cell) -> bool:
+    """What the gateway must have no route for."""
+    return crosses(cell, 10, 30) or crosses(cell, 20, 30)
+
+
 OF_THREE_VLANS = [
     Mutant(
         "sibling-private",
@@ -105,6 +113,18 @@ OF_THREE_VLANS = [
         (("gateway", "ip", "address", "delete", "172.16.20.1/24", "dev", "eth2.20"),),
         (("gateway", "ip", "address", "add", "172.16.20.1/24", "dev", "eth2.20"),),
         without_leg_in_20,
+    ),
+    Mutant(
+        "blackhole-to-30",
+        (("gateway", "ip", "route", "add", "blackhole", "172.16.30.0/24"),),
+        (("gateway", "ip", "route", "delete", "blackhole", "172.16.30.0/24"),),
+        to_30,
+    ),
+    Mutant(
+        "filter-before-routing-to-30",
+        (("gateway", *EARLY, "-A", *TO_30, "-j", "DROP"),),
+        (("gateway", *EARLY, "-D", *TO_30, "-j", "DROP"),),
+        to_30,
     ),
 ]  # fmt: skip
 
@@ -198,6 +218,16 @@ def test_mutant(lab_up: Up, mutant: Mutant) -> None:
         assert wanted in (None, broken[cell]["lost_at"]), cell
     healed = lab_up.run()
     assert told(healed, "pass") == set(healed)
+
+
+@pytest.mark.parametrize("lab_up", ["three-vlans"], indirect=True)
+def test_filter_of_one_kind_is_not_excused_by_others(lab_up: Up) -> None:
+    """Where a filter drops UDP before routing, no UDP probe passes as one without a route."""
+    udp = (*TO_30, "-p", "udp", "-j", "DROP")
+    cells = lab_up.broken((("gateway", *EARLY, "-A", *udp),), (("gateway", *EARLY, "-D", *udp),))
+    dropped = {cell for cell in cells if to_30(cell) and cell.kind == "udp"}
+    assert dropped <= told(cells, "unproved")
+    assert told(cells, "fail") == set()
 
 
 def test_every_topology_has_mutants() -> None:

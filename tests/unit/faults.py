@@ -164,6 +164,18 @@ def neighbour(node: str, of: str, state: str | None, mac: str | None = None) -> 
     return fault
 
 
+def routed(dst: str, answer: str | None) -> Fault:
+    """The router has another answer for packets to an address, or none, and counts none of them."""
+
+    def fault(draft: Draft) -> None:
+        for wave, route in [key for key in draft.routes if key[1].dst == dst]:
+            del draft.routes[wave, route]
+            if answer is not None:
+                draft.routes[wave, replace(route, answer=answer)] = 0
+
+    return fault
+
+
 def unasked(node: str) -> Fault:
     """The kernel of a node asks for nobody."""
     return _without(lambda seen: seen.leg == "kernel" and seen.point.node == node)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,7 +22,17 @@ from harness.frame import Frame
 from harness.matrix import matrix
 from harness.observe import address_of
 from harness.plan import subinterfaces
-from harness.record import BEACON, CONTROL, Neighbour, Record, Sent, TapCount, Wave
+from harness.record import (
+    BEACON,
+    CONTROL,
+    Neighbour,
+    Record,
+    Route,
+    Sent,
+    TapCount,
+    Unrouted,
+    Wave,
+)
 from harness.schedule import BROADCAST, GROUP, schedule, taps
 from harness.sightings import find
 from harness.topology import Gateway, Topology
@@ -74,6 +85,8 @@ class Draft:
     neighbours: dict[tuple[str, str, str], Neighbour] = field(default_factory=dict)
     """(wave, node, address): the entry at the wave's end."""
     taps: dict[tuple[str, str], TapCount] = field(default_factory=dict)
+    routes: dict[tuple[str, Route], int] = field(default_factory=dict)
+    """(wave, what a router without a route says): how many packets it ended for that."""
 
     def of(self, probe: str, leg: str = "request") -> list[Seen]:
         """A probe's frames of one leg, in the order of the path."""
@@ -95,7 +108,12 @@ class Draft:
             if shot.wave == name
         )
         entries = tuple(entry for key, entry in self.neighbours.items() if key[0] == name)
-        return Wave(name, opened, opened + WAVE_NS, sent, entries)
+        routes = {route: count for (wave, route), count in self.routes.items() if wave == name}
+        counted: Counter[str] = Counter()
+        for route, count in routes.items():
+            counted[route.node] += count
+        unrouted = tuple(Unrouted(*one) for one in counted.items())
+        return Wave(name, opened, opened + WAVE_NS, sent, entries, tuple(routes), unrouted)
 
 
 Fault = Callable[[Draft], None]
@@ -182,8 +200,18 @@ def _send(draft: Draft, shot: Shot) -> None:
         address = str(router.address_in(expectation.vlans[len(expectation.via) - 1]))
         said = SAID_BY_A_ROUTER[expectation.outcome]
         draft.seen.append(error_at(draft.of(shot.id)[0], said, address, len(way)))
+        if expectation.outcome is Outcome.NO_ROUTE:
+            _count(draft, shot)
     elif expectation.outcome is Outcome.NO_NEIGHBOUR:
         _ask_in_vain(draft, shot)
+
+
+def _count(draft: Draft, shot: Shot) -> None:
+    """The router that took it says that it has no route, and counts it."""
+    last = draft.of(shot.id)[-1]
+    ends = (last.wire.src_ip, last.wire.dst_ip)
+    key = (shot.wave, Route(last.point.node, last.point.interface, *ends, "ENETUNREACH"))
+    draft.routes[key] = draft.routes.get(key, 0) + 1
 
 
 def _ask_in_vain(draft: Draft, shot: Shot) -> None:

@@ -261,35 +261,41 @@ NO_LEG = [f"routed-h1v10a-to-{dst}-{kind}"
 UNSAID = "routed-h1v10a-to-h2v30b-udp"
 
 
+THERE30, HERE30 = "172.16.30.21", "172.16.30.10"
+"""The addresses of h2v30b and h1v30a."""
+TAKEN = "gateway took it, and"
+COUNTED = "gateway has no route for it, and ended {} of {} such packets for that"
+
+
 @pytest.mark.parametrize(
-    ("unsaid", "wrong", "outcome", "detail"),
+    ("wrong", "outcome", "detail"),
     [
-        ((UNSAID,), (), "no-route",
-         ("gateway took it, and had told h1v10a 5 times that no route leads there, as often as"
-         " Linux does")),
-        ((UNSAID, NO_LEG[0]), (), "inconclusive",
-         "gateway took it and said nothing; Linux says no route once a second"),
-        ((UNSAID,), (faults.lost(UNSAID, "gateway:eth2.10 (in)"),), "silent",
+        ((), "no-route", COUNTED.format(6, 6)),
+        ((faults.lost(UNSAID, "gateway:eth2.10 (in)"),), "silent",
          "it left, and nothing came back"),
-        ((UNSAID,), (faults.lost(UNSAID, "switch:gateway (out)"),), "silent",
-         "it left, and nothing came back"),
+        ((faults.lost(UNSAID, "gateway:eth2 (in)"),), "silent", "it left, and nothing came back"),
+        ((faults.routed(THERE30, None),), "inconclusive", f"{TAKEN} was not asked for its route"),
+        ((faults.routed(THERE30, "EINVAL"),), "silent", f"{TAKEN} its route for it is: EINVAL"),
+        ((faults.routed(THERE30, "EHOSTUNREACH"),), "silent",
+         f"{TAKEN} its route for it is: EHOSTUNREACH"),
+        ((faults.routed(THERE30, "unicast"),), "silent", f"{TAKEN} its route for it is: unicast"),
+        ((faults.routed(THERE30, "ENETUNREACH"),), "inconclusive", COUNTED.format(3, 6)),
+        ((faults.routed(THERE30, "ENETUNREACH"), faults.routed(HERE30, "ENETUNREACH")), "silent",
+         COUNTED.format(0, 6)),
+        ((faults.altered(NO_LEG[0], "gateway:eth2.10 (in)", dst_mac="02:6e:73:00:00:01"),),
+         "no-route", COUNTED.format(6, 5)),
+        ((faults.moved(NO_LEG[0], -2 * 10**7),), "no-route", COUNTED.format(6, 5)),
     ],
-    ids=["as often as it does at once", "not so often", "not at the router", "on the way"],
+    ids=["counted", "not at the router", "on its trunk", "not asked", "blackhole", "unreachable",
+         "a route", "not all counted", "none counted", "to another MAC address",
+         "before the wave"],
 )  # fmt: skip
-def test_a_router_says_no_route_so_often_at_once(
-    unsaid: tuple[str, ...], wrong: tuple[Fault, ...], outcome: str, detail: str
+def test_a_router_that_says_nothing_is_asked(
+    wrong: tuple[Fault, ...], outcome: str, detail: str
 ) -> None:
-    """What it took after that, and of which it said so before, has no route either."""
-    found = unsaid_of(NO_LEG, unsaid, *wrong)
+    """No route is what it answers and has counted, whether or not it told the source."""
+    found = unsaid_of(NO_LEG, (UNSAID,), *wrong)
     assert (found.outcome, found.detail) == (outcome, detail)
-
-
-def test_what_a_router_never_said_of_a_kind_of_probe_is_not_known() -> None:
-    """A filter may have dropped all of that kind."""
-    asked = [*NO_LEG, *(one.replace("h2v30b", "h3v30a") for one in NO_LEG[3:])]
-    found = unsaid_of(asked, tuple(one for one in asked if one.endswith("udp")))
-    said = "gateway took it, and had told h1v10a 6 times of other probes that it has no route for"
-    assert (found.outcome, found.detail) == ("inconclusive", f"{said} them")
 
 
 def test_a_host_has_its_endpoints_for_next_hops() -> None:

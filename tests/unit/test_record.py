@@ -10,14 +10,16 @@ import pytest
 
 from harness.errors import RunFolderError
 from harness.flow import Stage
-from harness.record import Neighbour, Record, Sent, TapCount, Wave
+from harness.record import Neighbour, Record, Route, Sent, TapCount, Unrouted, Wave
 from tests.unit.labs import TUTORIAL, cells_of
 from tests.unit.play import play
 
 SMALL = Record(
     Stage.ROUTED,
     (Wave("main", 1, 9, (Sent("a", "0f" * 16, 5, None), Sent("control/b", "1f" * 16, 6, 101)),
-          (Neighbour("bbox1", "172.16.10.1", None, "FAILED"),)),),
+          (Neighbour("bbox1", "172.16.10.1", None, "FAILED"),),
+          (Route("gateway", "eth2.10", "172.16.10.10", "172.16.30.10", "ENETUNREACH"),),
+          (Unrouted("gateway", 3),)),),
     (TapCount("bbox1", "eth0", 3, 0, down=False),),
 )  # fmt: skip
 
@@ -67,6 +69,10 @@ BREAKS: dict[str, Callable[[dict[str, Any]], object]] = {
     "a token is too long": lambda data: data["waves"][0]["sent"][0].update(token="0f" * 17),
     "a token is null": lambda data: data["waves"][0]["sent"][0].update(token=None),
     "a neighbour has no state": lambda data: data["waves"][0]["neighbours"][0].update(state=None),
+    "routes are missing": lambda data: data["waves"][0].pop("routes"),
+    "a route has no answer": lambda data: data["waves"][0]["routes"][0].update(answer=None),
+    "nobody counted": lambda data: data["waves"][0].pop("unrouted"),
+    "a count is a word": lambda data: data["waves"][0]["unrouted"][0].update(packets="3"),
     "a tap's drops are a word": lambda data: data["taps"][0].update(drops="none"),
     "a tap may be down": lambda data: data["taps"][0].update(down="no"),
     "taps are missing": lambda data: data.pop("taps"),
