@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from harness.flow import L3_KINDS
+
 ROOT = Path(__file__).parents[2]
+REWRITE = (sys.executable, "-m", "tests.lab.vlan_rewrite")
+"""A command for the node `switch`: a port that changes the tags of what leaves it."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,11 @@ class Cell:
         return self.probe.partition(":")[0]
 
 
+def is_small(cell: Cell) -> bool:
+    """Whether it is an IP packet that is no larger than 1500 octets, the MTU."""
+    return cell.kind in L3_KINDS and cell.probe != "icmp:1473"
+
+
 @dataclass(frozen=True)
 class Mutant:
     """A break: commands on nodes, the cells that must fail, those that cannot be told any more."""
@@ -37,6 +50,9 @@ class Mutant:
     fails: Callable[[Cell], bool]
     unproved: Callable[[Cell], bool] = lambda _cell: False
     lost_at: Callable[[Cell], str | None] = lambda _cell: None
+    """Where a cell that fails is lost; None where that is not said here."""
+    observed: Callable[[Cell], str | None] = lambda _cell: None
+    """The outcome of a cell that fails; None likewise."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,18 @@ class Up:
 
     name: str
     reports: Path
+
+    def turns_red(self, mutant: Mutant) -> None:
+        """Assert that just its cells fail, with their place and outcome, and that they heal."""
+        broken = self.broken(mutant.change, mutant.undo)
+        assert told(broken, "fail") == {cell for cell in broken if mutant.fails(cell)}
+        assert told(broken, "unproved") == {cell for cell in broken if mutant.unproved(cell)}
+        for cell in told(broken, "fail"):
+            assert mutant.lost_at(cell) in (None, broken[cell]["lost_at"]), cell
+            assert mutant.observed(cell) in (None, broken[cell]["observed"]), cell
+        red = told(broken, "fail") | told(broken, "unproved")
+        healed = self.run(red)
+        assert told(healed, "pass") == set(healed) >= red
 
     def broken(
         self, change: tuple[tuple[str, ...], ...], undo: tuple[tuple[str, ...], ...]
@@ -61,9 +89,10 @@ class Up:
         for node, *argv in commands:
             harness("exec", "--name", self.name, node, "--", *argv)
 
-    def run(self) -> dict[Cell, dict[str, Any]]:
-        """Test it as it is; the cells of the report."""
+    def run(self, chosen: Collection[Cell] = ()) -> dict[Cell, dict[str, Any]]:
+        """Test it as it is, all of it or the pairs of the chosen cells; the cells of the report."""
         argv = ["-m", "pytest", "suites", "-q", "--lab-attach", self.name, "-p", "no:cacheprovider"]
+        argv += ["-k", " or ".join(sorted({f"{cell.src}-to-{cell.dst}-" for cell in chosen}))]
         subprocess.run(
             [sys.executable, *argv, "--lab-reports", str(self.reports)],
             cwd=ROOT, capture_output=True, check=False,
@@ -71,6 +100,19 @@ class Up:
         document = json.loads((self.reports / "latest" / "report.json").read_text())
         (self.reports / "latest").unlink()
         return {Cell(one["src"], one["dst"], one["probe"]): one for one in document["cells"]}
+
+
+@contextmanager
+def lab_of(topology: str, name: str, reports: Path) -> Iterator[Up]:
+    """A shipped topology, up in the stage that `harness up` takes it to; down afterwards."""
+    if os.geteuid() != 0:
+        pytest.skip("making namespaces needs root")
+    up = Up(f"{name}-{os.getpid()}", reports)
+    harness("up", f"topologies/{topology}.yaml", "--name", up.name)
+    try:
+        yield up
+    finally:
+        harness("down", up.name)
 
 
 def harness(*argv: str) -> None:
