@@ -64,11 +64,11 @@ class Lab:
         return lab
 
     def build(self) -> None:
-        """Make everything but the gateway; BuildError names the step that failed."""
+        """Make the lab in its first stage; BuildError names the step that failed."""
         self._worker.call(calls.prepare)
         self._apply(plan.build(self.topology, self._endpoints))
         self.facts = self._worker.call(calls.facts)
-        self.stage = Stage.ISOLATED
+        self.stage = self.topology.stages[0]
 
     def write_note(self) -> None:
         """Write down in the lab what it is, for those who attach to it."""
@@ -84,7 +84,8 @@ class Lab:
         if stage is self.stage:
             return
         backwards = self.stage and ORDER.index(self.stage) > ORDER.index(stage)
-        if self.stage is None or not self._may_change or backwards:
+        known = stage in self.topology.stages
+        if self.stage is None or not self._may_change or backwards or not known:
             raise InputError(f"the lab is in the stage {self.stage} and cannot go to {stage}")
         gateway = plan.gateway(self.topology)
         for following in ORDER[ORDER.index(self.stage) + 1 : ORDER.index(stage) + 1]:

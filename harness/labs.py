@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import topology
-from harness.errors import LabExists, MachineError
+from harness.errors import InputError, LabExists, MachineError
 from harness.flow import Stage
 from harness.lab import Lab
 from harness.machines import registry
@@ -108,20 +108,38 @@ def attached(name: str) -> Source:
     return Source(lab.topology, lab.topology_text, lab.stage, lambda: lab)
 
 
-def bring_up(path: str, name: str | None, stage: Stage, backend: str) -> registry.LabRecord:
-    """Build a lab that stays up until `registry.stop`; nothing is left of it if that fails."""
+def bring_up(path: str, name: str | None, stage: str | None, backend: str) -> registry.LabRecord:
+    """Build a lab that stays up until `registry.stop`; nothing is left of it if that fails.
+
+    `stage` as `stage_of` has it.
+    """
     text = topology.text(path)
     read = topology.parse(text, path)
+    wanted = stage_of(read, stage)
     with registry.start(name or read.name) as pending:
         lab = Lab(read, HeldMachine(pending.init_pid), text)
         try:
             lab.build()
-            lab.enter(stage)
+            lab.enter(wanted)
             lab.write_note()
-            pending.commit(_description(lab, path, stage, backend))
+            pending.commit(_description(lab, path, wanted, backend))
         finally:
             lab.close()
     return registry.find(name or read.name)
+
+
+def stage_of(read: topology.Topology, named: str | None) -> Stage:
+    """The stage to take a lab to: the named one, else `routed`, or the only one that it has.
+
+    InputError if it does not have the one that is named.
+    """
+    stage = Stage(named or Stage.ROUTED)
+    if stage in read.stages:
+        return stage
+    if named:
+        known = ", ".join(read.stages)
+        raise InputError(f"the lab {read.name} has no stage {named}, only {known}")
+    return read.stages[-1]
 
 
 def _description(lab: Lab, path: str, stage: Stage, backend: str) -> registry.Description:

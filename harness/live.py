@@ -30,7 +30,7 @@ def explain(name: str, src: str, dst: str) -> Explanation:
 
 def _asked(lab: Lab, src: str, dst: str) -> Explanation:
     stages = (lab.stage,) if lab.stage else ()
-    nodes, topology = lab.topology.nodes, concerned(lab.topology, src, dst)
+    nodes, topology = named(lab.topology), concerned(lab.topology, src, dst)
     cells = matrix(topology, stages).cells
     cell = pair(cells, nodes, src, dst)
     lab.topology = topology
@@ -38,6 +38,12 @@ def _asked(lab: Lab, src: str, dst: str) -> Explanation:
     record = swept.record()
     (verdict,) = judge_record(topology, record, cells)
     return Explanation(topology, verdict, swept.evidence(record))
+
+
+def named(topology: Topology) -> tuple[str, ...]:
+    """Every node that a question can name: an external router too, though nobody looks into it."""
+    external = tuple(host.name for host in topology.hosts if host.external)
+    return (*topology.nodes, *external)
 
 
 def concerned(topology: Topology, src: str, dst: str) -> Topology:

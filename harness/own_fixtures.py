@@ -21,9 +21,8 @@ from harness.keys import KEPT, SESSION
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.flow import Stage, Verdict
+    from harness.flow import Verdict
     from harness.handle import Captured, LiveLab
-    from harness.topology import Topology
 
 
 class ProbeNow(Protocol):
@@ -56,7 +55,7 @@ def _lab_topology() -> str | Path | None:
 @pytest.fixture(name="lab", scope="session")
 def _lab(pytestconfig: pytest.Config, lab_topology: str | Path | None) -> Iterator[LiveLab]:
     """The lab, in its last wanted stage; its own for this run unless `--lab-attach` names one."""
-    from harness import selection
+    from harness import labs, selection
     from harness.handle import LiveLab
 
     option, running = pytestconfig.option, pytestconfig.stash.get(SESSION, None)
@@ -69,7 +68,7 @@ def _lab(pytestconfig: pytest.Config, lab_topology: str | Path | None) -> Iterat
         if option.lab_attach and option.lab_stage not in (None, source.stage):
             source.open().close()
             raise InputError(f"this lab is in the stage {source.stage}, not {option.lab_stage}")
-        stage = source.stage or _wanted(source.topology, option.lab_stage)
+        stage = source.stage or labs.stage_of(source.topology, option.lab_stage)
         opened = source.open()
     try:
         with told():
@@ -78,17 +77,6 @@ def _lab(pytestconfig: pytest.Config, lab_topology: str | Path | None) -> Iterat
     finally:
         opened.close()
         pytestconfig.stash[KEPT] += filter(None, [source.kept()])
-
-
-def _wanted(topology: Topology, named: str | None) -> Stage:
-    from harness.flow import Stage
-
-    stage = Stage(named or Stage.ROUTED)
-    if stage in topology.stages:
-        return stage
-    if named:
-        raise InputError(f"this lab has no stage {named}, only {', '.join(topology.stages)}")
-    return topology.stages[-1]
 
 
 @pytest.fixture(name="probe", scope="session")

@@ -10,15 +10,19 @@ from harness.flow import Cell, Hop, Verdict
 from harness.report.model import Evidence
 from harness.topology import Endpoint, Topology
 
+Step = tuple[bool | None, str]
+"""Whether path and tables agree, and what was measured; None where there are no tables to read, and
+the path is not against it: at a router that the harness does not look into."""
+
 
 @dataclass(frozen=True)
 class FourSteps:
     """Each step is what was measured, in words, and whether path and tables agree on it."""
 
-    source_route: tuple[bool, str]
-    router_route: tuple[bool, str]
-    router_neighbour: tuple[bool, str]
-    delivery: tuple[bool, str]
+    source_route: Step
+    router_route: Step
+    router_neighbour: Step
+    delivery: Step
 
 
 def four_steps(topology: Topology, verdict: Verdict, evidence: Iterable[Evidence]) -> FourSteps:
@@ -29,13 +33,20 @@ def four_steps(topology: Topology, verdict: Verdict, evidence: Iterable[Evidence
     cell, stage = verdict.cell, verdict.cell.stage
     src, dst = topology.endpoint(cell.src), topology.endpoint(cell.dst)
     first = hops.get((src.name, src.interface, "out"))
-    routed, found = [], []
+    routed: list[Step] = []
+    found: list[Step] = []
     for router, into, out, next_hop in _legs(topology, cell, dst):
+        if topology.host(router).external:
+            port = topology.port(router)
+            at_port = (hops.get(("switch", port, "out")), hops.get(("switch", port, "in")))
+            routed.append(_outside_route(router, *at_port))
+            found.append(_outside_neighbour(router, at_port[1]))
+            continue
         left = hops.get((router, out, "out"))
         taken = hops.get((router, into, "in"))
         route = tables.get(_route(stage, router, dst.address), {})
         routed.append(_router_route(route, taken, left, (router, into, out)))
-        found.append(_neighbour(tables, f"{stage}/{router}/neighbours/", next_hop, left))
+        found.append(_neighbour(tables, (stage, router), next_hop, left))
     return FourSteps(
         _source_route(
             topology, tables.get(_route(stage, src.name, dst.address), {}), cell, src, first
@@ -59,9 +70,11 @@ def _legs(topology: Topology, cell: Cell, dst: Endpoint) -> list[tuple[str, str,
     return list(zip(via, named[:-1], named[1:], [*next_hops, str(dst.address)], strict=True))
 
 
-def _all(steps: list[tuple[bool, str]]) -> tuple[bool, str]:
-    """One step at several routers: they agree if each does."""
-    return all(agree for agree, _ in steps), "; then ".join(said for _, said in steps)
+def _all(steps: list[Step]) -> Step:
+    """One step at several routers: they agree if each does, and disagree if one does."""
+    agreed = {agree for agree, _ in steps}
+    agree = False if False in agreed else None if None in agreed else True
+    return agree, "; then ".join(said for _, said in steps)
 
 
 def _route(stage: str, node: str, address: object) -> str:
@@ -70,7 +83,7 @@ def _route(stage: str, node: str, address: object) -> str:
 
 def _source_route(
     topology: Topology, route: dict[str, Any], cell: Cell, src: Endpoint, first: Hop | None
-) -> tuple[bool, str]:
+) -> Step:
     gateway = str(topology.vlan(src.vlan).gateway)
     mac = topology.trunk_mac(cell.expectation.via[0])
     sent_to = first.dst_mac if first else "nobody"
@@ -82,7 +95,7 @@ def _source_route(
 
 def _router_route(
     route: dict[str, Any], came: Hop | None, left: Hop | None, where: tuple[str, str, str]
-) -> tuple[bool, str]:
+) -> Step:
     router, into, out = where
     seen_in, seen_out = came is not None, left is not None
     said = (
@@ -92,9 +105,26 @@ def _router_route(
     return seen_in and seen_out and route.get("interface") == out, said
 
 
+def _outside_route(router: str, taken: Hop | None, left: Hop | None) -> Step:
+    """Of a router whose switch port is all that can be seen."""
+    said = (
+        f"{router} is not looked into; at its switch port it was given it: {taken is not None}; "
+        f"sent it on: {left is not None}"
+    )
+    return (None if taken and left else False), said
+
+
+def _outside_neighbour(router: str, left: Hop | None) -> Step:
+    sent_to = left.dst_mac if left else None
+    said = f"{router}'s ARP table cannot be read; sent to {sent_to}"
+    return (None if left else False), said
+
+
 def _neighbour(
-    tables: dict[str, Any], prefix: str, address: str, left: Hop | None
-) -> tuple[bool, str]:
+    tables: dict[str, Any], where: tuple[str, str], address: str, left: Hop | None
+) -> Step:
+    stage, router = where
+    prefix = f"{stage}/{router}/neighbours/"
     entries = [
         entry
         for name, table in tables.items()
@@ -104,10 +134,12 @@ def _neighbour(
     ]
     known = {entry["mac"] for entry in entries}
     sent_to = left.dst_mac if left else None
-    return known == {sent_to}, f"its ARP table has {address} at {sorted(known)}; sent to {sent_to}"
+    return known == {sent_to}, (
+        f"{router}'s ARP table has {address} at {sorted(known)}; sent to {sent_to}"
+    )
 
 
-def _delivery(came: Hop | None, arrived: Hop | None, dst: Endpoint, out: str) -> tuple[bool, str]:
+def _delivery(came: Hop | None, arrived: Hop | None, dst: Endpoint, out: str) -> Step:
     said = f"{dst.host} took it from {out}: {came is not None}; {dst.name}: {arrived is not None}"
     right = came is not None and arrived is not None and arrived.dst_mac == dst.mac
     return right and arrived is not None and arrived.dst_ip == str(dst.address), said

@@ -55,21 +55,18 @@ node_argument = click.argument("node", shell_complete=node_names)
 @click.option(
     "--stage",
     type=click.Choice(STAGES),
-    default="routed",
-    show_default=True,
-    help="How far to take the lab.",
+    help="How far to take the lab (default: routed, or the only stage that it has).",
 )
 @click.option("--name", metavar="NAME", help="The lab's name (default: the topology's).")
-def up(topology: str | None, backend: str, stage: str, name: str | None) -> None:
+def up(topology: str | None, backend: str, stage: str | None, name: str | None) -> None:
     """Build a lab that outlives this command.
 
     TOPOLOGY is a file; left out, it is the tutorial lab.
     """
     from harness import labs
-    from harness.flow import Stage
 
     path = topology or str(default_topology())
-    lab = labs.bring_up(path, name, Stage(stage), backend)
+    lab = labs.bring_up(path, name, stage, backend)
     about = lab.description
     click.echo(f"{lab.name} is up: {about.topology}, {about.stage}, {about.vlan_datapath}")
     click.echo(f"nodes: {', '.join(about.nodes)}")

@@ -13,6 +13,7 @@ from harness.report.model import Evidence
 from harness.report.text import coloured, drawn, plain
 from harness.steps import FourSteps, four_steps
 from harness.topology import Topology
+from harness.verdict import SAID_BY_ERRNO
 
 HEADER = ("where", "VLAN", "from MAC", "to MAC", "from", "to", "TTL", "us")
 STEPS = (
@@ -80,7 +81,7 @@ def _middle(found: Explanation) -> list[str]:
     return [f"{word:14} {_tick(good=good)} {said}" for word, good, said in _proof(found.verdict)]
 
 
-def _steps(steps: FourSteps | None) -> Iterator[tuple[str, bool, str]]:
+def _steps(steps: FourSteps | None) -> Iterator[tuple[str, bool | None, str]]:
     if steps:
         for field, word in STEPS:
             yield (word, *getattr(steps, field))
@@ -93,17 +94,25 @@ def _direct(verdict: Verdict) -> str:
     return f"direct, no router: {', '.join(nodes) or 'seen nowhere'}{arrived}"
 
 
-def _proof(verdict: Verdict) -> tuple[tuple[str, bool, str], ...]:
+def _proof(verdict: Verdict) -> tuple[tuple[str, bool | None, str], ...]:
     """The points of the proof that a probe did not reach."""
     proof, cell_ = verdict.proof, verdict.cell
     control = f"{proof.control}, sent after it, arrived" if proof.control else "none arrived"
     return (
-        ("left", proof.left, f"the probe, or the question for its next hop, left {cell_.src}"),
+        ("left", *_departure(verdict)),
         ("absent", proof.absent, "no tap saw its token where it must not be"),
         ("control", proof.control is not None, control),
         ("taps lossless", proof.taps_lossless, "no tap on the way lost a frame or went down"),
         ("outcome", proof.outcome, f"{cell_.expectation.outcome}, and nothing else"),
     )
+
+
+def _departure(verdict: Verdict) -> tuple[bool | None, str]:
+    """Nothing has to leave where the source's own kernel says why it sends nothing."""
+    seen, src = verdict.observation, verdict.cell.src
+    if seen.outcome in SAID_BY_ERRNO and not seen.path:
+        return None, f"{src}'s own kernel refused, so nothing had to leave"
+    return verdict.proof.left, f"the probe, or the question for its next hop, left {src}"
 
 
 def _hops(path: tuple[Hop, ...]) -> Iterator[tuple[str, ...]]:
@@ -126,5 +135,8 @@ def _ended(verdict: Verdict) -> str:
     return f"{coloured(verdict.ruling.upper())} {verdict.why}{took}"
 
 
-def _tick(*, good: bool) -> str:
+def _tick(*, good: bool | None) -> str:
+    """In three columns; a dash where there is nothing to agree with."""
+    if good is None:
+        return "-  "
     return coloured("PASS" if good else "FAIL").replace("PASS", "yes").replace("FAIL", "NO ")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from harness.flow import Stage
 from harness.machines import registry
 
 ROOT = Path(__file__).parents[2]
-TOPOLOGY = str(ROOT / "topologies" / "macvlan-two-host.yaml")
 ALLOWED_S = 1.0
 
 
@@ -28,26 +28,31 @@ def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@contextmanager
+def up(topology: str, stage: Stage | None = None) -> Iterator[str]:
+    """The name of a shipped lab that is up."""
+    if os.geteuid() != 0:
+        pytest.skip("making namespaces needs root")
+    name = f"explain-{stage or topology}-{os.getpid()}"
+    labs.bring_up(str(ROOT / "topologies" / f"{topology}.yaml"), name, stage, "netns")
+    try:
+        yield name
+    finally:
+        registry.stop(name)
+
+
 @pytest.fixture(scope="module")
 def routed() -> Iterator[str]:
     """The name of the tutorial lab, up and routed."""
-    if os.geteuid() != 0:
-        pytest.skip("making namespaces needs root")
-    name = f"explain-{os.getpid()}"
-    labs.bring_up(TOPOLOGY, name, Stage.ROUTED, "netns")
-    yield name
-    registry.stop(name)
+    with up("macvlan-two-host", Stage.ROUTED) as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
 def isolated() -> Iterator[str]:
     """The name of the tutorial lab, up and isolated."""
-    if os.geteuid() != 0:
-        pytest.skip("making namespaces needs root")
-    name = f"explain-isolated-{os.getpid()}"
-    labs.bring_up(TOPOLOGY, name, Stage.ISOLATED, "netns")
-    yield name
-    registry.stop(name)
+    with up("macvlan-two-host", Stage.ISOLATED) as name:
+        yield name
 
 
 @pytest.fixture
@@ -136,3 +141,53 @@ def test_an_answer_takes_less_than_a_second(routed: str) -> None:
         assert harness("explain", "--name", routed, "bbox2", "bbox3").returncode == 0
         took.append(time.perf_counter() - started)
     assert min(took) < ALLOWED_S
+
+
+def test_an_external_router_is_seen_at_its_switch_port() -> None:
+    """Its tables are nobody's to read: neither yes nor no is said of them."""
+    with up("external-router") as name:
+        through = harness("explain", "--name", name, "bbox1", "bbox4")
+        to = harness("explain", "--name", name, "bbox1", "router")
+        of = harness("explain", "--name", name, "router", "bbox1")
+    assert (through.returncode, to.returncode, of.returncode) == (0, 0, 2)
+    steps = [line for line in through.stdout.splitlines() if line[:2] in {"2 ", "3 "}]
+    assert steps == [
+        (
+            "2 router    -   router is not looked into; at its switch port it was given it: True; "
+            "sent it on: True"
+        ),
+        "3 ARP       -   router's ARP table cannot be read; sent to 02:42:ac:10:14:0b",
+    ]
+    assert "direct, no router: bbox1, host1, switch; arrived with TTL 64" in to.stdout
+    assert of.stderr.endswith("a ping from router to bbox1; router pings nobody\n")
+
+
+def test_two_routers_are_both_followed() -> None:
+    """Each with its tables, and the TTL tells that there were two."""
+    with up("two-gateways") as name:
+        answer = found(name, "bbox1", "bbox3")
+    assert [step["agree"] for step in answer["steps"].values()] == [True] * 4
+    said = answer["steps"]["ARP"]["measured"].split("; then ")
+    assert [one.partition(" has ")[0] for one in said] == ["gw1's ARP table", "gw2's ARP table"]
+    assert answer["path"][-1]["ttl"] == 62
+
+
+def test_what_ends_at_a_router_ends_there() -> None:
+    """It took the packet, and asked in vain for who is to have it."""
+    with up("gateway-on-host1") as name:
+        done = harness("explain", "--name", name, "bbox4", "bbox1")
+    assert done.returncode == 0
+    assert "observed no-neighbour: no answer to host1's ARP for 172.16.10.10" in done.stdout
+    assert "lost before host1:eth2.10 (out)\nPASS it did not arrive" in done.stdout
+
+
+def test_a_hairpin_is_on_the_way() -> None:
+    """Out of the switch port where it came in; and in mode private it never leaves."""
+    with up("macvlan-modes") as name:
+        back = found(name, "vepa2a", "vepa2b")
+        kept = harness("explain", "--name", name, "private2a", "private2b")
+    at_switch = [(hop["interface"], hop["direction"]) for hop in back["path"]
+                 if hop["node"] == "switch"]  # fmt: skip
+    assert at_switch == [("host2", "in"), ("host2", "out")]
+    assert kept.returncode == 0
+    assert "mode private keeps private2a and private2b apart on host2" in kept.stdout

@@ -14,13 +14,13 @@ from harness import live, topology
 from harness.cli import cli
 from harness.errors import InputError
 from harness.flow import Outcome, Ruling, Stage
-from harness.live import concerned, pair
+from harness.live import concerned, named, pair
 from harness.machines import registry
 from harness.report.explanation import Explanation, document, terminal
 from harness.topology.generate import generate
 from tests.unit import faults
 from tests.unit.builders import reading
-from tests.unit.labs import TUTORIAL, cells_of
+from tests.unit.labs import NO_DEFAULT_ROUTE, TUTORIAL, cells_of, shipped
 from tests.unit.play import Fault, judged
 
 EVIDENCE = (
@@ -94,6 +94,23 @@ def test_a_blocked_pair_is_a_proof() -> None:
     assert "control        yes control/isolated-bbox2-to-bbox4-icmp, sent after it, arrived" in text
     assert "outcome        yes no-neighbour, and nothing else" in text
     assert text.splitlines()[-1].startswith("PASS it did not arrive, and ")
+
+
+def test_what_its_own_kernel_refuses_need_not_leave() -> None:
+    """Neither yes nor no: there is a proof without it."""
+    cell = "isolated-bbox2-to-bbox1-icmp"
+    verdict = judged(NO_DEFAULT_ROUTE, [cells_of(NO_DEFAULT_ROUTE, Stage.ISOLATED)[cell]])[cell]
+    text = terminal(Explanation(NO_DEFAULT_ROUTE, verdict, ()), colour=False)
+    assert "left           -   bbox2's own kernel refused, so nothing had to leave" in text
+    assert "\nPASS it did not arrive" in text
+
+
+def test_an_external_router_can_be_named() -> None:
+    """To ask about a ping to it; it is no node to look into."""
+    lab = shipped("external-router")
+    assert "router" not in lab.nodes
+    cells = tuple(cells_of(lab, Stage.ROUTED).values())
+    assert pair(cells, named(lab), "bbox1", "router").id == "routed-bbox1-to-router-icmp"
 
 
 def test_a_lost_packet_has_a_place() -> None:

@@ -10,7 +10,7 @@ from harness.flow import Stage
 from harness.steps import FourSteps, four_steps
 from tests.unit import faults
 from tests.unit.builders import reading
-from tests.unit.labs import TUTORIAL, cells_of
+from tests.unit.labs import TUTORIAL, cells_of, shipped
 from tests.unit.play import Fault, judged
 
 CELL = "routed-bbox1-to-bbox4-icmp"
@@ -44,7 +44,7 @@ def test_path_and_tables_agree() -> None:
         (True, "bbox1 routes via 172.16.10.1 dev eth0, and sends to 02:6e:73:00:00:03"),
         (True, ("gateway took it from eth2.10: True; routes dev eth2.20; "
                "sent it out of eth2.20: True")),
-        (True, ("its ARP table has 172.16.20.11 at ['02:42:ac:10:14:0b']; "
+        (True, ("gateway's ARP table has 172.16.20.11 at ['02:42:ac:10:14:0b']; "
                "sent to 02:42:ac:10:14:0b")),
         (True, "host2 took it from eth2.20: True; bbox4: True"),
     ]  # fmt: skip
@@ -95,3 +95,25 @@ def test_a_packet_that_never_left_the_router_fails_two_steps() -> None:
 def test_without_readings_nothing_agrees_but_the_delivery() -> None:
     """Which rests on the path alone."""
     assert agreed(followed(readings=0)) == ["delivery"]
+
+
+def outside(*wrong: Fault) -> FourSteps:
+    """The steps through a router that nobody looks into."""
+    lab = shipped("external-router")
+    verdict = judged(lab, [cells_of(lab, Stage.ROUTED)[CELL]], *wrong)[CELL]
+    source = reading("routed/bbox1/route-get/172.16.20.11/after", parsed=SOURCE)
+    return four_steps(lab, verdict, [source])
+
+
+def test_an_external_router_has_no_tables() -> None:
+    """What its switch port shows is not against it, and no more can be said."""
+    found = outside()
+    assert [getattr(found, name)[0] for name in STEPS] == [True, None, None, True]
+    assert found.router_route[1].endswith("was given it: True; sent it on: True")
+    assert found.router_neighbour[1].endswith("cannot be read; sent to 02:42:ac:10:14:0b")
+
+
+def test_an_external_router_that_sends_nothing_on_is_seen() -> None:
+    """That much its switch port does tell."""
+    found = outside(faults.hidden(CELL, "switch:router (in)"))
+    assert [getattr(found, name)[0] for name in STEPS] == [True, False, False, True]
