@@ -20,6 +20,7 @@ from pathlib import Path, PurePath
 
 from tabulate import tabulate
 
+from harness.machines import rootless
 from harness.needs import (
     ABILITIES,
     COMMANDS,
@@ -48,10 +49,11 @@ def check() -> tuple[Need, ...]:
     states = module_states(ROOT, platform.release())
     programs = tuple(program(each, system) for each in PROGRAMS)
     answers = ask_kernel()
+    refused = rootless.refused() if os.geteuid() else None
     return (
         python(sys.version_info[:3], system),
         *programs,
-        privilege(os.geteuid(), _effective_capabilities(ROOT)),
+        privilege(os.geteuid(), _effective_capabilities(ROOT), refused),
         *(ability(each, answers.get(each.question)) for each in ABILITIES),
         *modules(states, {answer for answer, _ in answers.values() if answer}),
     )
@@ -120,16 +122,19 @@ def program(sought: Program, system: str | None) -> Need:
     )
 
 
-def privilege(user: int, capabilities: int) -> Need:
-    """Root, with the capabilities that containers of root often lack."""
+def privilege(user: int, capabilities: int, refused: str | None = None) -> Need:
+    """Root, with the capabilities that containers of root often lack; or a user namespace.
+
+    `refused` is what unshare says to an ordinary user; None if it makes the namespaces of a lab.
+    """
+    why = "namespaces, raw sockets"
+    if user != 0:
+        here = None if refused else "user namespaces"
+        fix = rootless.why(refused or "", ROOT, user)
+        return Need("privilege", here, why, fix, "kernel")
     lacking = [name for name, bit in CAPABILITIES.items() if not capabilities >> bit & 1]
-    fix = (
-        "run it with sudo"
-        if user != 0
-        else f"this root lacks {' and '.join(lacking)}: start its container with --privileged"
-    )
-    found = "root" if user == 0 and not lacking else None
-    return Need("privilege", found, "namespaces, raw sockets, BPF programs", fix, "kernel")
+    fix = f"this root lacks {' and '.join(lacking)}: start its container with --privileged"
+    return Need("privilege", None if lacking else "root", why, fix, "kernel")
 
 
 def ask_kernel() -> dict[str, tuple[str | None, str | None]]:
@@ -169,7 +174,9 @@ def ability(asked: Ability, answer: tuple[str | None, str | None] | None) -> Nee
     """What the kernel answered to one question."""
     found, problem = answer or (None, "was not asked")
     fix = f"{problem}; the kernel needs {asked.option}"
-    if os.geteuid() != 0:
+    if "run it with sudo" in str(problem):
+        fix = str(problem)  # it names its own way out
+    elif os.geteuid() != 0:
         fix += "; a user namespace may lack it where root has it: ask again with sudo"
     return Need(asked.what, found, asked.why, fix, "kernel")
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.keys import SESSION
+from harness.errors import HarnessError, Unsupported
+from harness.keys import ONLY_LAB, SESSION
 
 if TYPE_CHECKING:
     from harness.flow import Verdict
@@ -34,10 +34,17 @@ class OnHost:
 
 
 @contextmanager
-def told() -> Generator[None, None, None]:
-    """The harness's own errors in their own words: a traceback says no more, and costs time."""
+def told(session: pytest.Session | None = None) -> Generator[None, None, None]:
+    """The harness's own errors in their own words: a traceback says no more, and costs time.
+
+    A machine that cannot carry a lab ends a session that has nothing but tests of the lab.
+    """
     try:
         yield
+    except Unsupported as error:
+        if session and session.config.stash.get(ONLY_LAB, False):
+            pytest.exit(str(error), error.exit_code)
+        pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
     except HarnessError as error:
         pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
 
@@ -45,28 +52,28 @@ def told() -> Generator[None, None, None]:
 @pytest.fixture(name="verdict")
 def _verdict(request: pytest.FixtureRequest) -> Verdict:
     """The verdict of a cell. What could not be told is an error, never one to assert on."""
-    with told():
+    with told(request.session):
         return request.config.stash[SESSION].verdict(request.param)
 
 
 @pytest.fixture(name="steps")
 def _steps(request: pytest.FixtureRequest) -> FourSteps:
     """The four steps of a routed cell, as measured."""
-    with told():
+    with told(request.session):
         return request.config.stash[SESSION].steps(request.param)
 
 
 @pytest.fixture(name="outcomes")
 def _outcomes(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """A cell's outcomes, in `isolated` and in `undone`."""
-    with told():
+    with told(request.session):
         return request.config.stash[SESSION].outcomes(request.param)
 
 
 @pytest.fixture(name="readings")
 def _readings(request: pytest.FixtureRequest) -> tuple[object, ...]:
     """A kind of reading of a node, in `isolated` and in `undone`."""
-    with told():
+    with told(request.session):
         return request.config.stash[SESSION].readings(request.param)
 
 
@@ -78,6 +85,6 @@ def _on_host(request: pytest.FixtureRequest) -> OnHost:
 
     session, ask = request.config.stash[SESSION], request.param
     state = expected(session.topology, ask.node, ask.stage)
-    with told():
+    with told(request.session):
         lab = session.lab(ask.stage)
     return OnHost(ask.node, host(lab, ask.node), lab.facts["firewall_backend"], state)

@@ -20,6 +20,8 @@ UNWRITTEN = pytest.StashKey[str]()
 """Why there is no run folder though a lab was tested."""
 KEPT = pytest.StashKey[list[str]]()
 """Names of the labs that tests had for themselves and that are still up."""
+ONLY_LAB = pytest.StashKey[bool]()
+"""Whether every test asks something of the lab: without one there is then nothing to run."""
 
 ASKING = ("verdict", "steps", "outcomes", "readings", "on_host")
 """The fixtures whose parameters are asks."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness import plan
 from harness.endpoints.namespace import NamespaceEndpoints
-from harness.errors import BuildError, InputError, MachineError
+from harness.errors import BuildError, InputError, MachineError, Unsupported
 from harness.flow import Cell, Stage
 from harness.frame import Frame
 from harness.machines.worker import Machine, Worker
@@ -64,7 +64,10 @@ class Lab:
         return lab
 
     def build(self) -> None:
-        """Make the lab in its first stage; BuildError names the step that failed."""
+        """Make the lab in its first stage; BuildError names the step that failed.
+
+        Unsupported if no step of its kind could be carried out here.
+        """
         self._worker.call(calls.prepare)
         self._apply(plan.build(self.topology, self._endpoints))
         self.facts = self._worker.call(calls.facts)
@@ -124,6 +127,8 @@ class Lab:
 
     def _apply(self, steps: tuple[plan.Step, ...]) -> None:
         done = self._worker.call(calls.apply, list(steps))
+        if "unsupported" in done:
+            raise Unsupported(done["unsupported"])
         if "reason" in done:
             raise BuildError(plan.command(steps[done["done"]]), done["reason"])
 

@@ -15,7 +15,7 @@ import pytest
 
 from harness.defaults import BACKENDS, DEFAULT_TOPOLOGY, STAGES
 from harness.errors import HarnessError
-from harness.keys import ASKING, FAILURES, FINISHED, KEPT, SESSION, UNUSABLE, UNWRITTEN
+from harness.keys import ASKING, FAILURES, FINISHED, KEPT, ONLY_LAB, SESSION, UNUSABLE, UNWRITTEN
 from harness.spread import CONTROLLER, Controller, is_controller, refusal, tell
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         from harness import selection
 
         own_junit(session)
-        state.start(ask for ask in map(selection.ask_of, session.items) if ask)
+        asks = [selection.ask_of(item) for item in session.items]
+        config.stash[ONLY_LAB] = all(asks) and not hasattr(config, "workerinput")
+        state.start(ask for ask in asks if ask)
 
 
 def own_junit(session: pytest.Session) -> None:

@@ -2,29 +2,26 @@
 
 The worker of a private lab is PID 1 of a PID namespace. Its life hangs on the controller's by the
 parent-death signal, at any moment, also while it is inside a call; when it ends, the kernel takes
-every process, mount and network namespace of the lab with it.
+every process, mount and network namespace of the lab with it. Without root they belong to a user
+namespace of the lab's own.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from typing import Any
 
 import mitogen.master
 
-from harness.errors import Unsupported
-from harness.machines import enter
+from harness.errors import MachineError, Unsupported
+from harness.machines import enter, holder, rootless
 from harness.machines.worker import MitogenWorker, Worker
 
 OWN_SESSION = "setsid"
 """util-linux's: a Ctrl-C at the controller's terminal is the controller's alone."""
 
-PRIVATE = (
-    "setpriv", "--pdeathsig", "KILL",
-    "unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child",
-)  # fmt: skip
+PRIVATE = tuple(holder.namespaces_command())
 """util-linux's commands that give a worker its own namespaces and tie its life to its parent's."""
 
 
@@ -33,15 +30,16 @@ class PrivateMachine:
 
     def start(self) -> Worker:
         """See Machine. Unsupported if this user or machine cannot have namespaces."""
-        if os.geteuid() != 0:
-            raise Unsupported(
-                "a lab needs root: its namespaces hold BPF programs and raw sockets; "
-                "run it with sudo"
-            )
         for tool in ("setpriv", "unshare"):
             if shutil.which(tool) is None:
                 raise Unsupported(f"{tool} (util-linux) is missing; `harness doctor` says more")
-        return _start((*PRIVATE, sys.executable))
+        try:
+            return _start((*PRIVATE, sys.executable))
+        except MachineError:
+            said = rootless.refused()
+            if said is None:
+                raise
+            raise rootless.refusal(said) from None
 
 
 class HeldMachine:

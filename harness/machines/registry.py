@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.errors import InputError, LabExists, LabNotFound, MachineError
-from harness.machines import holder
+from harness.machines import holder, rootless
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 SOCKETS = Path("/proc/net/unix")
@@ -120,7 +120,7 @@ def find(name: str) -> LabRecord:
 def start(name: str) -> PendingLab:
     """Make the namespaces of a new lab, empty as yet.
 
-    LabExists if the name is taken, MachineError if the machine cannot have namespaces.
+    LabExists if the name is taken, Unsupported if the machine cannot have namespaces.
     """
     check_name(name)
     ours, theirs = socket.socketpair()
@@ -148,6 +148,9 @@ def start(name: str) -> PendingLab:
     ours.close()
     if answer.get("errno") == errno.EADDRINUSE:
         raise LabExists(name)
+    said = rootless.refused()
+    if said is not None:
+        raise rootless.refusal(said)
     reason = answer.get("error") or "its holder ended"
     raise MachineError(f"no namespaces for lab {name!r}: {reason}; `harness doctor` says more")
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from harness.worker import firewall, namespaces, vlan
+from harness.worker import firewall, namespaces, taps, vlan
 
 NODE = "ask"
 TRUNK = "eth2"
@@ -29,15 +29,6 @@ RULES = {
     "filter": [f"-A FORWARD -i {TRUNK} -m state --state RELATED,ESTABLISHED -j ACCEPT"],
 }
 """One rule of each kind that the gateway of a lab has."""
-
-
-def vlan_datapath(node: str = NODE, parent: str = TRUNK) -> str | None:
-    """`8021q` or `tc-bpf`, by making `parent`.10; None if the kernel has neither."""
-    try:
-        vlan.add(node, parent, 10, f"{parent}.10", 1500)
-    except (NetlinkError, OSError, LookupError):
-        return None
-    return vlan.datapath()
 
 
 def answers() -> dict[str, list[str | None]]:
@@ -65,10 +56,13 @@ def _bridge() -> str:
 
 
 def _vlan() -> str:
-    found = vlan_datapath()
-    if found is None:
-        raise OSError("neither an 802.1Q link nor a BPF classifier on clsact can be made")
-    return found
+    try:
+        vlan.add(NODE, TRUNK, 10, f"{TRUNK}.10", 1500)
+    except vlan.NotAllowed:
+        raise
+    except (NetlinkError, OSError, LookupError):
+        raise OSError("neither an 802.1Q link nor a BPF classifier on clsact can be made") from None
+    return vlan.datapath()
 
 
 def _macvlan() -> str:
@@ -80,7 +74,7 @@ def _macvlan() -> str:
 def _packet() -> str:
     with namespaces.entered(NODE), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as tap:
         tap.bind((TRUNK, 0))
-    return "yes"
+        return f"{taps.enlarge(tap) >> 11} KiB a tap"  # the kernel says the double (socket(7))
 
 
 def _masquerade() -> str:

@@ -10,6 +10,11 @@ from harness.worker import namespaces, process
 
 BACKENDS = ("iptables-nft", "iptables-legacy")
 
+NO_BACKEND = (
+    "neither iptables-nft nor iptables-legacy works; an ordinary user cannot have the modules of "
+    "the latter loaded: as root, modprobe -a ip_tables iptable_nat iptable_filter"
+)
+
 _backend: list[str | None] = [None]
 
 
@@ -37,7 +42,7 @@ def restore(
     """Apply rule lines (`-A`, `-D`) and chain policies to one table, leaving the rest alone."""
     name = backend()
     if name is None:
-        return {"code": 127, "out": "", "err": "neither iptables-nft nor iptables-legacy works"}
+        return {"code": 127, "out": "", "err": NO_BACKEND}
     chains = [f":{chain} {policy} [0:0]" for chain, policy in sorted(policies.items())]
     script = "\n".join([f"*{table}", *chains, *lines, "COMMIT", ""])
     return process.run(node, [f"{name}-restore", "--noflush", "--counters"], script)

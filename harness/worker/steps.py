@@ -12,10 +12,15 @@ Step = dict[str, Any]
 
 
 def apply(steps: list[Step]) -> dict[str, Any]:
-    """Carry out steps in order; `{"done": how many}`, with `{"reason"}` if one failed."""
+    """Carry out steps in order; `{"done": how many}`, with `{"reason"}` if one failed.
+
+    `{"unsupported"}` instead says what the machine does not allow whatever the step.
+    """
     for number, step in enumerate(steps):
         try:
             _OPERATIONS[step["do"]](step)
+        except vlan.NotAllowed:
+            return {"done": number, "unsupported": vlan.NOT_ALLOWED}
         except (OSError, NetlinkError, IndexError) as error:
             return {"done": number, "reason": _reason(error)}
     return {"done": len(steps)}

@@ -52,7 +52,7 @@ class Tap:
         with namespaces.entered(node):
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         self.socket.setblocking(False)
-        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_OCTETS)
+        enlarge(self.socket)
         self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.socket.bind((interface, ETH_P_ALL))
@@ -89,6 +89,19 @@ class Tap:
             "node": self.node, "interface": self.interface, "packets": packets, "drops": drops,
             "down": self.down,
         }  # fmt: skip
+
+
+def enlarge(own: socket.socket) -> int:
+    """Give a socket the buffer of a tap; the octets that it has now.
+
+    More than net.core.rmem_max takes the machine's own CAP_NET_ADMIN (socket(7)), which the root of
+    a user namespace has not: there that is all.
+    """
+    try:
+        own.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_OCTETS)
+    except PermissionError:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_OCTETS)
+    return own.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
 
 def opened(where: list[tuple[str, str]]) -> list[Tap]:

@@ -22,7 +22,17 @@ INGRESS = "ffff:fff2"
 TPID = 0x8100
 """IEEE 802.1Q's tag protocol identifier."""
 
+NOT_ALLOWED = (
+    "this kernel makes no 802.1Q links, and the BPF programs that do instead take the machine's "
+    "own CAP_BPF and CAP_NET_ADMIN, which neither an ordinary user nor a container's root has; run it "
+    "with sudo, or have root load 8021q where the kernel has that module (modprobe 8021q)"
+)
+
 _datapath: list[str | None] = [None]
+
+
+class NotAllowed(PermissionError):
+    """The kernel has no 802.1Q links, and BPF programs are not this worker's to load."""
 
 
 def datapath() -> str:
@@ -89,7 +99,10 @@ def _add_bpf(netlink: Any, trunk: int, vlan_id: int, name: str, mtu: int) -> Non
 
 
 def _attach(netlink: Any, index: int, priority: int, program: list[bpf.Instruction]) -> None:
-    descriptor = bpf.load(program)
+    try:
+        descriptor = bpf.load(program)
+    except PermissionError as error:
+        raise NotAllowed(error.errno, NOT_ALLOWED) from error
     try:
         if not any(qdisc.get("kind") == "clsact" for qdisc in netlink.get_qdiscs(index=index)):
             netlink.tc("add", "clsact", index=index)

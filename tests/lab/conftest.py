@@ -1,4 +1,7 @@
-"""Real labs on the real kernel. They need root; nothing of the machine itself is changed."""
+"""Real labs on the real kernel; nothing of the machine itself is changed.
+
+They need root, or a kernel that lets an ordinary user have a lab.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import pytest
 
-from harness.machines import enter, registry
+from harness import doctor
+from harness.machines import enter, registry, rootless
 from tests.lab import snapshot
 
 DESCRIPTION = registry.Description(
@@ -30,17 +35,23 @@ PREPARE = (
 """A lab as far as entering it goes: a /run of its own and two named namespaces."""
 
 
+@cache
+def lacking() -> str | None:
+    """What an ordinary user lacks here to have a lab; None if nothing, and for root."""
+    return None if os.geteuid() == 0 else rootless.refused() or doctor.ask_kernel()["vlan"][1]
+
+
 @pytest.fixture(autouse=True)
-def _needs_root() -> None:
-    if os.geteuid() != 0:
-        pytest.skip("making namespaces needs root")
+def _needs_a_lab() -> None:
+    if lacking():
+        pytest.skip(f"only root can have a lab here: {lacking()}")
     missing = [name for name in ("setpriv", "unshare", "nsenter", "ip") if not shutil.which(name)]
     if missing:
         pytest.skip(f"missing on this machine: {', '.join(missing)}")
 
 
 @pytest.fixture(autouse=True)
-def untouched(_needs_root: None) -> Iterator[snapshot.Snapshot]:
+def untouched(_needs_a_lab: None) -> Iterator[snapshot.Snapshot]:
     """The machine as it was before the test; whatever that does, it is the same afterwards."""
     before = snapshot.take()
     yield before
