@@ -30,8 +30,7 @@ SETTINGS = (
     ),
     (
         "kernel/apparmor_restrict_unprivileged_userns", "1",
-        "AppArmor leaves their user namespaces without rights "
-        "(kernel.apparmor_restrict_unprivileged_userns is 1)",
+        "kernel.apparmor_restrict_unprivileged_userns is 1: AppArmor leaves no rights there",
         "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or a profile, see README.md",
     ),
 )  # fmt: skip

@@ -48,7 +48,10 @@ def _link(name: str, kind: str, **attributes: Any) -> str:
 
 
 def _veth() -> str:
-    return _link(TRUNK, "veth", peer={"ifname": "port"})
+    said = _link(TRUNK, "veth", peer={"ifname": "port"})
+    netlink = namespaces.route(NODE)
+    netlink.link("set", index=netlink.link_lookup(ifname=TRUNK)[0], state="up")
+    return said
 
 
 def _bridge() -> str:
@@ -60,8 +63,9 @@ def _vlan() -> str:
         vlan.add(NODE, TRUNK, 10, f"{TRUNK}.10", 1500)
     except vlan.NotAllowed:
         raise
-    except (NetlinkError, OSError, LookupError):
-        raise OSError("neither an 802.1Q link nor a BPF classifier on clsact can be made") from None
+    except (NetlinkError, OSError, LookupError) as error:
+        what = "neither an 802.1Q link nor a BPF classifier on clsact can be made"
+        raise OSError(f"{what} ({error})") from None
     return vlan.datapath()
 
 

@@ -24,8 +24,8 @@ TPID = 0x8100
 
 NOT_ALLOWED = (
     "this kernel makes no 802.1Q links, and the BPF programs that do instead take the machine's "
-    "own CAP_BPF and CAP_NET_ADMIN, which neither an ordinary user nor a container's root has; run it "
-    "with sudo, or have root load 8021q where the kernel has that module (modprobe 8021q)"
+    "own CAP_BPF and CAP_NET_ADMIN, which neither an ordinary user nor a container's root has; run "
+    "it with sudo, or have root load 8021q where the kernel has that module (modprobe 8021q)"
 )
 
 _datapath: list[str | None] = [None]
@@ -67,6 +67,7 @@ def _kernel_has_8021q() -> bool:
     with namespaces.entered(None), IPRoute() as netlink:
         netlink.link("add", ifname="ask0", kind="veth", peer={"ifname": "ask1"})
         parent = netlink.link_lookup(ifname="ask0")[0]
+        netlink.link("set", index=parent, state="up")  # what is on it cannot be up before
         try:
             return _added_8021q(netlink, parent, 2, "ask0.2", 1500)
         finally:

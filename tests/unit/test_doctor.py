@@ -126,7 +126,7 @@ def test_python_must_be_new_enough(version: tuple[int, ...], ok: bool) -> None:
     ("user", "capabilities", "found", "fix"),
     [
         (0, (1 << 41) - 1, "root", ""),
-        (1000, 0, None, "run it with sudo"),
+        (1000, 0, "user namespaces", ""),
         (0, 1 << 12, None, "this root lacks CAP_SYS_ADMIN"),
         (0, 0, None, "this root lacks CAP_NET_ADMIN and CAP_SYS_ADMIN"),
     ],
@@ -138,6 +138,21 @@ def test_privilege_is_root_with_its_capabilities(
     need = doctor.privilege(user, capabilities)
     assert need.found == found
     assert found or need.install.startswith(fix)
+
+
+def test_user_without_namespaces_is_told_why() -> None:
+    """What forbids an ordinary user's namespaces is the fix of the privilege that is missing."""
+    need = doctor.privilege(1000, 0, "unshare: unshare failed: Operation not permitted")
+    assert need.found is None
+    assert need.install.endswith("or run it with sudo")
+
+
+def test_problem_with_a_way_out_is_told_alone() -> None:
+    """A problem that says what helps is not followed by kernel options that would not."""
+    asked = next(each for each in ABILITIES if each.question == "vlan")
+    assert doctor.ability(asked, (None, "too much; run it with sudo")).install == (
+        "too much; run it with sudo"
+    )
 
 
 def test_kernel_answers_become_needs() -> None:
