@@ -36,7 +36,7 @@ lab: setup ## build the lab, test it, write reports/ (BACKEND=netns|docker|ssh, 
 	@status=0; \
 	$(AS_ROOT) $(BIN)/pytest suites/ $(if $(BACKEND),--lab-backend $(BACKEND)) $(ARGS) || status=$$?; \
 	$(GIVE_BACK); \
-	echo "Again, as root: . .venv/bin/activate && pytest suites/"; \
+	echo "Again, as root (or without, see README.md): . .venv/bin/activate && pytest suites/"; \
 	exit $$status
 
 test: setup-dev ## the harness's own tests, and lint
