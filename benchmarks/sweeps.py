@@ -64,7 +64,7 @@ class _Bench:
         links = plan.subinterfaces(self.topology, routed=stage is Stage.ROUTED)
         orders["taps"] = taps(self.topology, links)
         under_way = self.worker.begin(calls.sweep, orders)
-        record = Swept(self.topology, stage, orders, (list, under_way, list)).record()
+        record = Swept(self.topology, stage, orders, tuple(every), under_way).record()
         verdicts = judge_record(self.topology, record, every)
         taken = time.perf_counter() - started
         _told([one.explain() for one in verdicts if one.ruling is not Ruling.PASS])

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from queue import Queue
 
 from harness import pcapng
 from harness.flow import Cell, Stage, Verdict
 from harness.lab import Lab, Swept
-from harness.matrix import matrix
 from harness.record import Record
-from harness.report.model import Evidence
+from harness.report.model import Evidence, joined
 from harness.sightings import find
+from harness.spool import Spool
 from harness.topology import Topology
 from harness.verdict import judge
 
@@ -34,14 +36,28 @@ OF_ROUTER = (
 """The readings that a cell's verdict links to, of its source and of each router on its way."""
 
 
+AHEAD = 1
+"""Sweeps that wait to be judged while another is: their frames are what takes memory."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A judged sweep as the run folder has it; its capture has the same name."""
+
+    name: str
+    """`routed`; `routed-2` for the second sweep of a stage."""
+    record: Record
+    """Without the frames, which the capture holds."""
+
+
 @dataclass(frozen=True)
 class StageResult:
-    """A judged stage; `capture` is its pcapng file."""
+    """A judged stage."""
 
-    record: Record
+    stage: Stage
     verdicts: dict[str, Verdict]
     evidence: tuple[Evidence, ...]
-    capture: bytes
+    parts: tuple[Part, ...]
 
 
 class Conductor:
@@ -64,7 +80,9 @@ class Conductor:
         self._thread = ThreadPoolExecutor(1, "lab")
         self._judge = ThreadPoolExecutor(1, "judge")
         self._lab = self._thread.submit(open_lab)
-        self._swept: dict[Stage, Future[Swept]] = {}
+        self._swept: dict[Stage, Future[None]] = {}
+        self._to_judge: dict[Stage, Queue[Swept | None]] = {}
+        self.captures = Spool()
         self._results: dict[Stage, Future[StageResult]] = {}
         self.release(None)
 
@@ -73,8 +91,9 @@ class Conductor:
         following = self.stages[0 if stage is None else self.stages.index(stage) + 1 :][:1]
         for wanted in following:
             if wanted not in self._swept:
+                self._to_judge[wanted] = Queue(AHEAD)
                 self._swept[wanted] = self._thread.submit(self._sweep, wanted)
-                self._results[wanted] = self._judge.submit(self._result, self._swept[wanted])
+                self._results[wanted] = self._judge.submit(self._result, wanted)
 
     def at(self, stage: Stage) -> Lab:
         """The lab in a stage, all of it that is not asked to do more."""
@@ -89,8 +108,9 @@ class Conductor:
 
     def close(self) -> tuple[Lab | None, tuple[StageResult, ...]]:
         """End the lab; what it was (None if it could not be built) and every stage that ended."""
-        for waiting in self._swept.values():
-            waiting.cancel()
+        for stage, waiting in self._swept.items():
+            if waiting.cancel():
+                self._to_judge[stage].put(None)
         self._judge.shutdown()
         lab = self._thread.submit(self._end).result()
         self._thread.shutdown()
@@ -108,26 +128,60 @@ class Conductor:
         for known in self.stages[: self.stages.index(stage)]:
             self.release(known)
 
-    def _sweep(self, stage: Stage) -> Swept:
-        for earlier in self.stages[: self.stages.index(stage)]:
-            self._swept[earlier].result()  # a stage that broke leaves a lab to build nothing on
-        lab = self._lab.result()
-        lab.enter(stage)
-        return lab.sweep(cell for cell in self._cells if cell.stage is stage)
+    def _sweep(self, stage: Stage) -> None:
+        """Sweep a stage, part by part; the judge is handed None when no more come."""
+        try:
+            for earlier in self.stages[: self.stages.index(stage)]:
+                self._swept[earlier].result()  # a stage that broke leaves a lab to build nothing on
+            lab = self._lab.result()
+            lab.enter(stage)
+            for swept in lab.sweeps(cell for cell in self._cells if cell.stage is stage):
+                self._to_judge[stage].put(swept)
+        finally:
+            self._to_judge[stage].put(None)
 
-    def _result(self, sweep: Future[Swept]) -> StageResult:
-        swept = sweep.result()
+    def _result(self, stage: Stage) -> StageResult:
+        handed = iter(self._to_judge[stage].get, None)
+        found = _Found(stage)
+        try:
+            for swept in handed:
+                found.take(swept, self.captures)
+        except BaseException:
+            deque(handed, maxlen=0)  # or the lab's thread would wait for ever
+            raise
+        self._swept[stage].result()
+        return found.result()
+
+
+class _Found:
+    """A stage's parts as they are judged."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._verdicts: list[Verdict] = []
+        self._evidence: dict[str, Evidence] = {}
+        self._parts: list[Part] = []
+
+    def take(self, swept: Swept, spool: Spool) -> None:
+        """Judge one sweep, and keep what is to be told of it."""
         record = swept.record()
         sightings = find(record.frames, record.tokens)
-        stage_cells = matrix(self._topology, (record.stage,)).cells
-        verdicts = judge(self._topology, record, sightings, stage_cells)
-        evidence = swept.evidence(record)
-        names = {entry.name for entry in evidence}
+        self._verdicts += judge(swept.topology, record, sightings, swept.cells)
+        for entry in swept.evidence(record):
+            known = self._evidence.get(entry.name)
+            self._evidence[entry.name] = joined(known, entry) if known else entry
+        spool.keep(swept.name, capture(record, sightings.comments(_ids(record))))
+        self._parts.append(Part(swept.name, replace(record, frames=())))
+
+    def result(self) -> StageResult:
+        """Everything, the verdicts with the readings that they rest on."""
+        names = self._evidence.keys()
+        verdicts = (replace(one, evidence=_linked(one.cell, names)) for one in self._verdicts)
         return StageResult(
-            record,
-            {one.cell.id: replace(one, evidence=_linked(one.cell, names)) for one in verdicts},
-            evidence,
-            capture(record, sightings.comments(_ids(record))),
+            self._stage,
+            {one.cell.id: one for one in verdicts},
+            tuple(self._evidence.values()),
+            tuple(self._parts),
         )
 
 
@@ -146,7 +200,7 @@ def _ids(record: Record) -> dict[str, str]:
     return {sent.token: sent.id for wave in record.waves for sent in wave.sent}
 
 
-def _linked(cell: Cell, names: set[str]) -> tuple[str, ...]:
+def _linked(cell: Cell, names: Container[str]) -> tuple[str, ...]:
     """The readings that a cell rests on, those that there are."""
     wanted = [f"{cell.stage}/{cell.src}/{kind}" for kind in OF_SOURCE]
     for router in cell.expectation.via:

@@ -68,7 +68,7 @@ L2_KINDS = ("arp", "l2-unicast", "l2-broadcast", "l2-multicast")
 L3_KINDS = ("icmp", "tcp", "udp")
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Probe:
     """What is sent: a kind, and a size in octets (icmp), or an 802.1Q tag (l2-*), after a colon.
 
@@ -109,7 +109,7 @@ class Probe:
         return f"{self.kind}+tag" if own_tag else self.kind
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Expectation:
     """What the model says of a cell, and why."""
 
@@ -129,7 +129,7 @@ class Expectation:
     """Whether it arrives all the same, where the outcome is `silent`: its reply gets lost."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One question: in this stage, what becomes of this probe from `src` to `dst`."""
 
@@ -146,7 +146,7 @@ class Cell:
         return f"{self.stage}-{self.src}-to-{self.dst}-{self.probe}"
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Point:
     """A place where a frame can be seen: an interface of a node, and the frame's direction."""
 
@@ -159,7 +159,7 @@ class Point:
         return f"{self.node}:{self.interface} ({self.direction})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hop:
     """One sighting of a token at a tap. Addresses are as on the wire there; `t_ns` is absolute."""
 
@@ -173,7 +173,7 @@ class Hop:
     t_ns: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What the captures, the send log and the neighbour tables say of one probe."""
 
@@ -199,7 +199,7 @@ class Observation:
     rtt_ms: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Proof:
     """The points of the proof rule for one cell; `control` names the cell that vouches."""
 
@@ -210,7 +210,7 @@ class Proof:
     outcome: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """A judged cell."""
 

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -69,15 +70,26 @@ def _verdicts(run: Path, stages: list[Stage]) -> Iterator[Verdict]:
     evidence = run / "evidence"
     modelled = topology.parse(_text(evidence / "topology.yaml"), str(evidence / "topology.yaml"))
     for stage in stages:
-        frames = pcapng.load(_octets(run / "captures" / f"{stage}.pcapng"))
-        path = evidence / f"{stage}-record.json"
-        record = Record.from_json(_json(path), tuple(frames))
         cells = {one.id: one for one in matrix(modelled, (stage,)).cells}
-        strange = record.cells - cells.keys()
-        if record.stage is not stage or strange:
-            found = f"{record.stage}, {', '.join(sorted(strange))}" if strange else record.stage
-            raise RunFolderError(f"{path}: not of stage {stage} of the topology: {found:.120}")
-        yield from judge_record(modelled, record, cells.values())
+        for name in _parts(evidence, stage):
+            frames = pcapng.load(_octets(run / "captures" / f"{name}.pcapng"))
+            path = evidence / f"{name}-record.json"
+            record = Record.from_json(_json(path), tuple(frames))
+            strange = record.cells - cells.keys()
+            if record.stage is not stage or strange:
+                found = f"{record.stage}, {', '.join(sorted(strange))}" if strange else record.stage
+                raise RunFolderError(f"{path}: not of stage {stage} of the topology: {found:.120}")
+            yield from judge_record(modelled, record, cells.values())
+
+
+def _parts(evidence: Path, stage: Stage) -> Iterator[str]:
+    """The names of a stage's sweeps, of which there is always one."""
+    yield str(stage)
+    for number in count(2):
+        name = f"{stage}-{number}"
+        if not (evidence / f"{name}-record.json").exists():
+            return
+        yield name
 
 
 def _compared(reported: dict[str, Any], again: Verdict) -> list[str]:

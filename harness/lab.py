@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -14,10 +14,10 @@ from harness.errors import BuildError, InputError, MachineError, Unsupported
 from harness.flow import Cell, Stage
 from harness.frame import Frame
 from harness.machines.worker import Machine, Worker
-from harness.matrix import matrix
+from harness.matrix import kinds, matrix
 from harness.record import Neighbour, Record, Route, Sent, TapCount, Unrouted, Wave
 from harness.report.model import Evidence
-from harness.schedule import schedule, taps
+from harness.schedule import parts, schedule, taps
 from harness.topology import Topology, parse
 from harness.worker import calls
 
@@ -96,19 +96,44 @@ class Lab:
             self.stage = following
 
     def sweep(self, chosen: Iterable[Cell]) -> Swept:
-        """Start a sweep of cells of the current stage, with readings of every node around it."""
+        """Start one sweep of cells of the current stage, with readings of every node around it."""
         stage = self.stage or Stage.ISOLATED
         chosen = list(chosen)
-        sweep = schedule(self.topology, chosen, matrix(self.topology, (stage,)).cells)
+        before = self._worker.begin(calls.evidence, self._first())
+        swept = self._begin(stage, chosen, matrix(self.topology, (stage,), kinds(chosen)).cells)
+        after = self._worker.begin(calls.evidence, self._last(chosen))
+        return replace(swept, before=before, after=after)
+
+    def sweeps(self, chosen: Iterable[Cell]) -> Iterator[Swept]:
+        """Sweep cells of the current stage in parts, each started when it is asked for.
+
+        The readings before come with the first, those after with the last.
+        """
+        stage = self.stage or Stage.ISOLATED
+        chosen = list(chosen)
+        cells = matrix(self.topology, (stage,), kinds(chosen)).cells
+        before = self._worker.begin(calls.evidence, self._first())
+        last = parts(chosen)
+        for number, part in enumerate(last, 1):
+            swept = replace(self._begin(stage, part, cells), before=before, number=number)
+            before = _nothing
+            if number == len(last):
+                swept = replace(swept, after=self._worker.begin(calls.evidence, self._last(chosen)))
+            yield swept
+
+    def _begin(self, stage: Stage, part: list[Cell], cells: tuple[Cell, ...]) -> Swept:
+        sweep = schedule(self.topology, part, cells)
         links = plan.subinterfaces(self.topology, routed=stage is Stage.ROUTED)
         sweep["taps"] = taps(self.topology, links)
+        return Swept(self.topology, stage, sweep, cells, self._worker.begin(calls.sweep, sweep))
+
+    def _first(self) -> list[tuple[str, str]]:
         hosts = [host.name for host in self.topology.hosts]
-        first = _wanted(self.topology.nodes, EVERYWHERE) + _wanted(hosts, ("conntrack",))
-        last = [*_wanted(hosts, COUNTING), ("switch", "fdb"), *self._routes(chosen)]
-        before = self._worker.begin(calls.evidence, first)
-        swept = self._worker.begin(calls.sweep, sweep)
-        after = self._worker.begin(calls.evidence, last)
-        return Swept(self.topology, stage, sweep, (before, swept, after))
+        return [*product(self.topology.nodes, EVERYWHERE), *product(hosts, ("conntrack",))]
+
+    def _last(self, chosen: list[Cell]) -> list[tuple[str, str]]:
+        hosts = [host.name for host in self.topology.hosts]
+        return [*product(hosts, COUNTING), ("switch", "fdb"), *self._routes(chosen)]
 
     def run(self, node: str, argv: list[str]) -> dict[str, Any]:
         """Run a command on a node; `{"code", "out", "err"}`."""
@@ -154,52 +179,65 @@ class _Started:
         return self._worker
 
 
+def _nothing() -> list[dict[str, Any]]:
+    """No readings."""
+    return []
+
+
+@dataclass(frozen=True)
 class Swept:
     """A sweep under way: `record` waits for the frames, `evidence` for the readings."""
 
-    def __init__(
-        self,
-        topology: Topology,
-        stage: Stage,
-        sweep: dict[str, Any],
-        results: tuple[Callable[[], Any], Callable[[], Any], Callable[[], Any]],
-    ) -> None:
-        self._topology, self._stage, self._sweep = topology, stage, sweep
-        self._before, self._swept, self._after = results
+    topology: Topology
+    stage: Stage
+    plan: dict[str, Any]
+    """What the worker was told to do."""
+    cells: tuple[Cell, ...]
+    """All cells of the stage that have to do with the sweep's."""
+    answer: Callable[[], dict[str, Any]]
+    before: Callable[[], list[dict[str, Any]]] = _nothing
+    after: Callable[[], list[dict[str, Any]]] = _nothing
+    number: int = 1
+    """Which of the sweeps of its stage it is."""
+
+    @property
+    def name(self) -> str:
+        """What the files of the sweep are called."""
+        return str(self.stage) if self.number == 1 else f"{self.stage}-{self.number}"
 
     def record(self) -> Record:
         """What the worker brought home; MachineError if the sweep could not start."""
-        answer = self._swept()
+        answer = self.answer()
         if "failed" in answer:
             raise MachineError(answer["failed"])
         tokens = {
             probe["id"]: probe["token"].hex()
-            for wave in self._sweep["waves"]
+            for wave in self.plan["waves"]
             for probe in wave["probes"]
         }
         return Record(
-            stage=self._stage,
+            stage=self.stage,
             waves=tuple(_wave(wave, tokens) for wave in answer["waves"]),
             taps=tuple(TapCount(**tap) for tap in answer["taps"]),
-            frames=_frames(answer["frames"], self._sweep["taps"]),
+            frames=_frames(answer["frames"], self.plan["taps"]),
         )
 
     def evidence(self, record: Record) -> tuple[Evidence, ...]:
         """The readings, and the neighbours as they were at the end of each wave."""
-        found = [self._reading(reading, "before") for reading in self._before()]
-        found += [self._reading(reading, "after") for reading in self._after()]
+        found = [self._reading(reading, "before") for reading in self.before()]
+        found += [self._reading(reading, "after") for reading in self.after()]
         for wave in record.waves:
-            for node in self._topology.nodes:
+            for node in self.topology.nodes:
                 found.append(self._neighbours(wave, node))
             found += [self._routes(wave, counted) for counted in wave.unrouted]
         return tuple(found)
 
     def _reading(self, reading: dict[str, Any], when: str) -> Evidence:
-        name = f"{self._stage}/{reading['node']}/{reading['kind'].replace(' ', '/')}/{when}"
+        name = f"{self.stage}/{reading['node']}/{reading['kind'].replace(' ', '/')}/{when}"
         return Evidence(
             name=name,
             node=reading["node"],
-            stage=str(self._stage),
+            stage=str(self.stage),
             kind=reading["kind"].partition(" ")[0],
             command=reading["command"],
             parsed=reading["parsed"],
@@ -210,9 +248,9 @@ class Swept:
         entries = [entry for entry in wave.neighbours if entry.node == node]
         raw = "".join(f"{entry.address} lladdr {entry.mac} {entry.state}\n" for entry in entries)
         return Evidence(
-            name=f"{self._stage}/{node}/neighbours/{wave.name}",
+            name=f"{self.stage}/{node}/neighbours/{wave.name}",
             node=node,
-            stage=str(self._stage),
+            stage=str(self.stage),
             kind="neighbours",
             command="ip neighbour show",
             parsed=[
@@ -224,23 +262,20 @@ class Swept:
 
     def _routes(self, wave: Wave, counted: Unrouted) -> Evidence:
         """What a router said of all that came in, and how much it had no route for."""
+        part = "" if self.number == 1 else f"-{self.number}"
         routes = [asdict(one) for one in wave.routes if one.node == counted.node]
         raw = "".join(
             "{dst} from {src} iif {interface}: {answer}\n".format(**one) for one in routes
         )
         return Evidence(
-            name=f"{self._stage}/{counted.node}/no-routes/{wave.name}",
+            name=f"{self.stage}/{counted.node}/no-routes/{wave.name}{part}",
             node=counted.node,
-            stage=str(self._stage),
+            stage=str(self.stage),
             kind="no-routes",
             command="ip route get DST from SRC iif INTERFACE; nstat -z IpExtInNoRoutes",
             parsed={"routes": routes, "packets": counted.packets},
             raw=f"{raw}IpExtInNoRoutes +{counted.packets}\n",
         )
-
-
-def _wanted(nodes: Iterable[str], kinds: Iterable[str]) -> list[tuple[str, str]]:
-    return list(product(nodes, kinds))
 
 
 def _wave(data: dict[str, Any], tokens: dict[str, str]) -> Wave:

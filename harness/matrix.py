@@ -6,9 +6,10 @@ What the lab really does is never looked at here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import permutations
+from ipaddress import IPv4Address
+from itertools import chain, permutations
 
 from harness.expectations import from_router, layer2, layer3, parent, sized, to_router
 from harness.flow import L2_KINDS, L3_KINDS, Cell, Family, Outcome, Probe, Stage
@@ -27,19 +28,49 @@ class Matrix:
     not_applicable: tuple[str, ...]
 
 
-def matrix(topology: Topology, stages: tuple[Stage, ...]) -> Matrix:
-    """Compute the cells of the stages, every ordered pair of endpoints covered in each."""
-    cells = tuple(cell for stage in stages for cell in _stage(topology, stage))
+FRAME_KINDS = ("l2-unicast", "l2-broadcast")
+"""What a host sends out of its parent interface, and an endpoint with a tag of its own."""
+ALL_KINDS = frozenset(L2_KINDS + L3_KINDS)
+KINDS_OF = {
+    Family.SAME_VLAN: ALL_KINDS,
+    Family.CROSS_VLAN_L2: frozenset(L2_KINDS),
+    Family.CROSS_VLAN_L3: frozenset(L3_KINDS),
+    Family.GATEWAY_ADDRESS: frozenset(("arp", "icmp")),
+    Family.COLD: frozenset(("icmp",)),
+    Family.PARENT: frozenset(("arp", "icmp", *FRAME_KINDS)),
+    Family.OWN_TAG: frozenset(FRAME_KINDS),
+    Family.MTU: frozenset(("icmp",)),
+}
+"""The kinds of probe that a family's cells have."""
+
+
+def matrix(
+    topology: Topology, stages: tuple[Stage, ...], chosen: frozenset[str] = ALL_KINDS
+) -> Matrix:
+    """Compute the cells of the stages, every ordered pair of endpoints covered in each.
+
+    `chosen` are the kinds of probe that are wanted: a large lab has more cells than anyone asks.
+    """
+    cells = tuple(cell for stage in stages for cell in _stage(topology, stage, chosen))
     found = {cell.family for cell in cells}
     reasons = _not_applicable(topology, stages)
+    for family, of_family in KINDS_OF.items():
+        if not of_family & chosen:
+            reasons[family] = "none of its probes was chosen"
     missing = [f"{name}: {reasons[name]}" for name in Family if name not in found]
+    holders = _holders(topology)
     for src, dst in permutations(topology.endpoints, 2):
-        holder = _holder(topology, src, dst)
-        kinds = ", ".join(_unasked(topology, src, dst))
-        if holder and kinds:
+        holder = _holder(holders, src, dst)
+        unasked = ", ".join(kind for kind in _unasked(holder, src) if kind in chosen)
+        if holder and unasked:
             why = f"{dst.address} is {holder.name}'s in VLAN {src.vlan}"
-            missing.append(f"{kinds} from {src.name} to {dst.name}: {why}")
+            missing.append(f"{unasked} from {src.name} to {dst.name}: {why}")
     return Matrix(cells, tuple(missing))
+
+
+def kinds(cells: Iterable[Cell]) -> frozenset[str]:
+    """The kinds of probe that cells have."""
+    return frozenset(cell.probe.kind for cell in cells)
 
 
 def _not_applicable(topology: Topology, stages: tuple[Stage, ...]) -> dict[Family, str]:
@@ -62,48 +93,65 @@ def _not_applicable(topology: Topology, stages: tuple[Stage, ...]) -> dict[Famil
     }
 
 
-def _stage(topology: Topology, stage: Stage) -> Iterator[Cell]:
+def _stage(topology: Topology, stage: Stage, chosen: frozenset[str]) -> Iterator[Cell]:
+    pairs = _Pairs(topology, stage, chosen)
     for src, dst in permutations(topology.endpoints, 2):
-        yield from _pair(topology, stage, src, dst)
-    for host in topology.hosts:
-        yield from _parent(topology, stage, host.name)
-    for router in topology.routers(stage):
-        yield from _router(topology, stage, router)
+        yield from pairs.cells(src, dst)
+    others = [_parent(topology, stage, host.name) for host in topology.hosts]
+    others += [_router(topology, stage, router) for router in topology.routers(stage)]
+    yield from (cell for cell in chain(*others) if cell.probe.kind in chosen)
 
 
-def _pair(topology: Topology, stage: Stage, src: Endpoint, dst: Endpoint) -> Iterator[Cell]:
-    same = src.vlan == dst.vlan
-    at_layer3 = layer3(topology, stage, src, dst)
-    family2 = Family.SAME_VLAN if same else Family.CROSS_VLAN_L2
-    family3 = Family.SAME_VLAN if same else Family.CROSS_VLAN_L3
-    unasked = _unasked(topology, src, dst)
-    for kind in L2_KINDS + L3_KINDS:
-        probe = Probe(kind)
-        family = family2 if probe.is_layer2 else family3
-        expected = layer2(topology, src, dst, kind) if probe.is_layer2 else at_layer3
-        if kind not in unasked:
-            yield Cell(stage, src.name, dst.name, probe, family, expected)
-    tag = _foreign_tag(topology, src, dst)
-    if tag is not None:
-        for kind in ("l2-unicast", "l2-broadcast"):
-            expected = layer2(topology, src, dst, kind)
-            yield Cell(stage, src.name, dst.name, Probe(kind, tag), Family.OWN_TAG, expected)
-    if at_layer3.outcome is Outcome.REACHED:
-        for octets, expected in sized(topology, src, dst, at_layer3):
-            probe = Probe("icmp", octets - ICMP_OVERHEAD)
-            yield Cell(stage, src.name, dst.name, probe, Family.MTU, expected)
+class _Pairs:
+    """The cells of pairs of endpoints, in one stage."""
+
+    def __init__(self, topology: Topology, stage: Stage, chosen: frozenset[str]) -> None:
+        self._topology, self._stage, self._chosen = topology, stage, chosen
+        self._probes = [Probe(kind) for kind in L2_KINDS + L3_KINDS if kind in chosen]
+        self._frames = [kind for kind in FRAME_KINDS if kind in chosen]
+        self._holders = _holders(topology)
+
+    def cells(self, src: Endpoint, dst: Endpoint) -> Iterator[Cell]:
+        """Every cell of a pair."""
+        topology, stage, same = self._topology, self._stage, src.vlan == dst.vlan
+        at_layer3 = layer3(topology, stage, src, dst)
+        family2 = Family.SAME_VLAN if same else Family.CROSS_VLAN_L2
+        family3 = Family.SAME_VLAN if same else Family.CROSS_VLAN_L3
+        unasked = _unasked(_holder(self._holders, src, dst), src)
+        for probe in self._probes:
+            kind = probe.kind
+            family = family2 if probe.is_layer2 else family3
+            expected = layer2(topology, src, dst, kind) if probe.is_layer2 else at_layer3
+            if kind not in unasked:
+                yield Cell(stage, src.name, dst.name, probe, family, expected)
+        yield from self._tagged(src, dst)
+        if at_layer3.outcome is Outcome.REACHED and "icmp" in self._chosen:
+            for octets, expected in sized(topology, src, dst, at_layer3):
+                probe = Probe("icmp", octets - ICMP_OVERHEAD)
+                yield Cell(stage, src.name, dst.name, probe, Family.MTU, expected)
+
+    def _tagged(self, src: Endpoint, dst: Endpoint) -> Iterator[Cell]:
+        tag = _foreign_tag(self._topology, src, dst)
+        if tag is None:
+            return
+        for kind in self._frames:
+            expected = layer2(self._topology, src, dst, kind)
+            yield Cell(self._stage, src.name, dst.name, Probe(kind, tag), Family.OWN_TAG, expected)
 
 
-def _holder(topology: Topology, src: Endpoint, dst: Endpoint) -> Endpoint | None:
+def _holders(topology: Topology) -> dict[tuple[int, IPv4Address], Endpoint]:
+    return {(end.vlan, end.address): end for end in topology.endpoints}
+
+
+def _holder(
+    holders: dict[tuple[int, IPv4Address], Endpoint], src: Endpoint, dst: Endpoint
+) -> Endpoint | None:
     """Who has the destination's address in the source's VLAN, where that is another VLAN."""
-    holders = (end for end in topology.endpoints
-               if (end.vlan, end.address) == (src.vlan, dst.address))  # fmt: skip
-    return next(holders, None) if src.vlan != dst.vlan else None
+    return holders.get((src.vlan, dst.address)) if src.vlan != dst.vlan else None
 
 
-def _unasked(topology: Topology, src: Endpoint, dst: Endpoint) -> tuple[str, ...]:
+def _unasked(holder: Endpoint | None, src: Endpoint) -> tuple[str, ...]:
     """The probes that would go to another endpoint with the same address, or never leave."""
-    holder = _holder(topology, src, dst)
     if holder is None:
         return ()
     return L3_KINDS if holder == src else ("arp", *L3_KINDS)
@@ -119,12 +167,13 @@ def _foreign_tag(topology: Topology, src: Endpoint, dst: Endpoint) -> int | None
 
 def _parent(topology: Topology, stage: Stage, host: str) -> Iterator[Cell]:
     """Frames sent out of a parent interface: they pass its own macvlan children by."""
+    vlans = topology.vlans_of_host(host)
     for endpoint in topology.endpoints:
-        if endpoint.vlan not in topology.vlans_of_host(host):
+        if endpoint.vlan not in vlans:
             continue
         if shares_address(topology, host, endpoint):
             continue
-        for kind in ("l2-unicast", "l2-broadcast"):
+        for kind in FRAME_KINDS:
             expected = parent(topology, host, endpoint, kind)
             yield Cell(stage, host, endpoint.name, Probe(kind), Family.PARENT, expected)
 

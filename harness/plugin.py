@@ -32,6 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--lab-topology", metavar="FILE", help=f"the lab to build (default: {DEFAULT_TOPOLOGY})")
     add("--lab-backend", choices=BACKENDS, default="netns", help="how endpoints are made")
     add("--lab-stage", choices=STAGES, help="test one stage (default: all)")
+    add(
+        "--lab-probe",
+        metavar="KINDS",
+        help="send these kinds of probe only: icmp,arp (default: all)",
+    )
     add("--lab-attach", metavar="NAME", help="test the lab that `harness up` built, as it is")
     add("--lab-keep", action="store_true", help="leave the lab up after the run")
     add("--lab-reports", metavar="DIR", default="reports", help="folder for run folders")

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,7 +52,7 @@ def report(
         backend=head.backend,
         vlan_datapath=facts.get("vlan_datapath", "none"),
         firewall_backend=facts.get("firewall_backend", "none"),
-        stages=tuple(str(result.record.stage) for result in results),
+        stages=tuple(str(result.stage) for result in results),
         kernel=facts.get("kernel", os.uname().release),
         engines=(),
         versions={"harness": __version__, **facts.get("versions", {})},
@@ -69,11 +69,16 @@ def report(
     )
 
 
-def write(head: Head, found: RunReport, results: Sequence[StageResult], directory: Path) -> Path:
+def write(
+    head: Head,
+    found: RunReport,
+    results: Sequence[StageResult],
+    captures: Mapping[str, bytes],
+    directory: Path,
+) -> Path:
     """Write the run folder; all that `harness judge` needs is in it."""
-    captures = {str(result.record.stage): result.capture for result in results}
+    done = [part for result in results for part in result.parts]
     extra = {"evidence/topology.yaml": head.topology_text}
-    for result in results:
-        name = f"evidence/{result.record.stage}-record.json"
-        extra[name] = json.dumps(result.record.as_json())
+    for part in done:
+        extra[f"evidence/{part.name}-record.json"] = json.dumps(part.record.as_json())
     return folder.write(found, captures, extra, directory)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from harness import beacon, walk
@@ -26,6 +27,61 @@ QUIET_S = 0.3
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 GROUP = "03:88:b5:00:00:01"
 """The multicast group that the worker's responders join."""
+MANY = {"arp": BROADCAST, "l2-broadcast": BROADCAST, "l2-multicast": GROUP}
+"""The destination MAC of what goes to more than one."""
+
+ENTRIES = 512
+"""Neighbour entries of one sweep. Linux counts them over all namespaces of a machine together, and
+has room for 1024 (gc_thresh3, arp(7)), which no namespace can change: half is for other labs."""
+PROBES = 1024
+"""Probes of one sweep: what bounds the frames that worker and controller hold at a time."""
+
+Entry = tuple[str, str]
+"""A node, and the neighbour that its kernel resolves."""
+ARRIVAL, SIBLING, REPLY = "arrival", "sibling", "reply"
+Class = tuple[str, str, str, str]
+"""What a probe and its control share: what the control is to show, at which node, the frame class,
+and the last hop."""
+
+
+def parts(chosen: Iterable[Cell]) -> list[list[Cell]]:
+    """Cells in as many sweeps as they need: no part makes more neighbour entries than there may be.
+
+    All in one, in their order, if they fit. Else destination after destination, so that most parts
+    hold the controls that their blocked cells need.
+    """
+    cells = list(chosen)
+    if len(cells) > PROBES or len(_entries(cells)) > ENTRIES:
+        places = {name: place for place, name in enumerate(dict.fromkeys(one.dst for one in cells))}
+        cells.sort(key=lambda cell: places[cell.dst])
+    found: list[list[Cell]] = []
+    entries: set[Entry] = set()
+    for cell in cells:
+        more = _entries((cell,)) - entries
+        if not found or len(found[-1]) >= PROBES or len(entries) + len(more) > ENTRIES:
+            found.append([])
+            entries, more = set(), _entries((cell,))
+        found[-1].append(cell)
+        entries |= more
+    return found
+
+
+def _entries(cells: Iterable[Cell]) -> set[Entry]:
+    """The neighbour entries that kernels make for probes and their replies: one at each end.
+
+    Layer-2 probes make none, ARP requests included: their sender address is 0.0.0.0.
+    """
+    found: set[Entry] = set()
+    for cell in cells:
+        expected = cell.expectation
+        if cell.probe.is_layer2:
+            continue
+        if expected.next_hop is not None:
+            found.add((cell.src, expected.next_hop))
+            continue
+        for near, far in pairwise((cell.src, *expected.via, cell.dst)):
+            found |= {(near, far), (far, near)}
+    return found
 
 
 def schedule(
@@ -33,9 +89,10 @@ def schedule(
 ) -> dict[str, Any]:
     """The waves and responders of a sweep; `stage_cells` are all cells of the stage."""
     cells = list(chosen)
+    lent, unvouched = _missing_controls(topology, cells, stage_cells)
     probes = [(cell.id, cell) for cell in cells]
-    probes += [(CONTROL + cell.id, cell) for cell in _lent(topology, cells, stage_cells)]
-    probes += [(BEACON + cell.id, cell) for cell in _unvouched(topology, cells, stage_cells)]
+    probes += [(CONTROL + cell.id, cell) for cell in lent]
+    probes += [(BEACON + cell.id, cell) for cell in unvouched]
     waves = [
         ("cold", [probe for probe in probes if probe[1].family is Family.COLD]),
         ("main", [probe for probe in probes if probe[1].family is not Family.COLD]),
@@ -69,50 +126,56 @@ def taps(topology: Topology, links: tuple[tuple[str, str], ...]) -> list[tuple[s
     return [*found, *links]
 
 
-def _lent(topology: Topology, cells: list[Cell], stage_cells: Iterable[Cell]) -> list[Cell]:
-    """A control from the matrix for each blocked cell that none of the chosen can vouch for."""
-    reaching = [cell for cell in cells if _reaches(cell)]
-    candidates = [cell for cell in stage_cells if _reaches(cell)]
-    lent: list[Cell] = []
+def _missing_controls(
+    topology: Topology, cells: list[Cell], stage_cells: Iterable[Cell]
+) -> tuple[list[Cell], list[Cell]]:
+    """What the chosen cells need beside them, one for each destination and class.
+
+    First the cells of the matrix that lend a control, then blocked cells to whose destination no
+    endpoint can send one.
+    """
+    own = _controls(topology, cells)
+    wanting: dict[Class, Cell] = {}
     for cell in cells:
-        if _reaches(cell) or any(_can_vouch(topology, cell, one) for one in reaching + lent):
-            continue
-        lent += [one for one in candidates if _can_vouch(topology, cell, one)][:1]
-    return lent
+        if cell.expectation.outcome is not Outcome.REACHED and cell.family is not Family.COLD:
+            wanting.setdefault(_wanted(topology, cell), cell)
+    missing = [name for name in wanting if name not in own]
+    every = _controls(topology, stage_cells) if missing else {}
+    lent = [every[name] for name in missing if name in every]
+    beacons = [wanting[name] for name in missing if name not in every and name[0] == ARRIVAL]
+    return list(dict.fromkeys(lent)), beacons
 
 
-def _unvouched(topology: Topology, cells: list[Cell], stage_cells: Iterable[Cell]) -> list[Cell]:
-    """A blocked cell for each destination and class that no endpoint can send a control to."""
-    candidates = [cell for cell in stage_cells if _reaches(cell)]
-    found = {
-        (cell.dst, cell.probe.frame_class): cell
-        for cell in cells
-        if not _reaches(cell)
-        and not cell.expectation.arrives
-        and cell.family is not Family.COLD
-        and not any(_can_vouch(topology, cell, one) for one in candidates)
-    }
-    return list(found.values())
+def _controls(topology: Topology, cells: Iterable[Cell]) -> dict[Class, Cell]:
+    """The first cell of each class that reaches, and so can vouch."""
+    found: dict[Class, Cell] = {}
+    for cell in cells:
+        if _reaches(cell):
+            found.setdefault((REPLY, cell.src, cell.probe.frame_class, ""), cell)
+            found.setdefault(_arriving(topology, cell), cell)
+    return found
+
+
+def _wanted(topology: Topology, cell: Cell) -> Class:
+    """The class of the control that a blocked cell needs; of a reply, where only that is blocked."""
+    if cell.expectation.arrives:
+        return REPLY, cell.src, cell.probe.frame_class, ""
+    return _arriving(topology, cell)
+
+
+def _arriving(topology: Topology, cell: Cell) -> Class:
+    """How a probe arrives: over the wire into a VLAN, or from another interface of the host."""
+    src, dst = cell.src, cell.dst
+    if walk.siblings(topology, src, dst):
+        return SIBLING, dst, cell.probe.frame_class, src
+    hop = f"{walk.vlan_of(topology, dst, src)}"
+    if _reaches(cell) and walk.carrier(topology, src) == walk.carrier(topology, dst):
+        hop += " by way of its own host"
+    return ARRIVAL, dst, cell.probe.frame_class, hop
 
 
 def _reaches(cell: Cell) -> bool:
     return cell.expectation.outcome is Outcome.REACHED and cell.family is not Family.COLD
-
-
-def _can_vouch(topology: Topology, cell: Cell, control: Cell) -> bool:
-    """Whether a probe that reaches shares destination, class and last hop with a blocked one.
-
-    Where only the reply is blocked, it shares the source instead.
-    """
-    if cell.expectation.arrives:
-        return (control.src, control.probe.frame_class) == (cell.src, cell.probe.frame_class)
-    return (
-        control.dst == cell.dst
-        and control.probe.frame_class == cell.probe.frame_class
-        and walk.vlan_of(topology, cell.dst, cell.src)
-        == walk.vlan_of(topology, control.dst, control.src)
-        and walk.carrier(topology, control.src) != walk.carrier(topology, cell.dst)
-    )
 
 
 def _wave(
@@ -156,13 +219,18 @@ def _beacon(topology: Topology, probe_id: str, cell: Cell, token: bytes) -> dict
 
 
 def _destination_mac(topology: Topology, cell: Cell) -> str | None:
-    endpoints = {endpoint.name: endpoint.mac for endpoint in topology.endpoints}
-    broadcasts = {"arp": BROADCAST, "l2-broadcast": BROADCAST, "l2-multicast": GROUP}
-    return broadcasts.get(cell.probe.kind, endpoints.get(cell.dst))
+    many = MANY.get(cell.probe.kind)
+    return many or (_mac(topology, cell.dst) if cell.dst in topology.endpoint_vlans else None)
+
+
+def _mac(topology: Topology, node: str) -> str:
+    """The MAC address that a node's frames bear: an endpoint's own, or its trunk's."""
+    if node in topology.endpoint_vlans:
+        return topology.endpoint(node).mac
+    return topology.trunk_mac(node)
 
 
 def _probe(topology: Topology, probe_id: str, cell: Cell, token: bytes) -> dict[str, Any]:
-    endpoints = {endpoint.name: endpoint.mac for endpoint in topology.endpoints}
     kind, argument = cell.probe.kind, cell.probe.argument
     return {
         "id": probe_id,
@@ -170,7 +238,7 @@ def _probe(topology: Topology, probe_id: str, cell: Cell, token: bytes) -> dict[
         "node": cell.src,
         "interface": walk.source_interface(topology, cell),
         "token": token,
-        "src_mac": endpoints.get(cell.src) or topology.trunk_mac(cell.src),
+        "src_mac": _mac(topology, cell.src),
         "dst_mac": _destination_mac(topology, cell),
         "dst_ip": address_of(topology, cell.dst, cell.src),
         "size": argument if kind == "icmp" else None,
@@ -183,17 +251,20 @@ def _probe(topology: Topology, probe_id: str, cell: Cell, token: bytes) -> dict[
 def _responders(
     topology: Topology, probes: list[tuple[str, Cell]], tokens: dict[str, bytes]
 ) -> list[dict[str, Any]]:
+    asked: dict[str, list[tuple[str, Cell]]] = {}
+    for probe_id, cell in probes:
+        asked.setdefault(cell.dst, []).append((probe_id, cell))
     return [
         {
             "node": end.name,
             "interface": end.interface,
             "mac": end.mac,
             "address": str(end.address),
-            "kinds": sorted({cell.probe.kind for _, cell in probes if cell.dst == end.name}),
+            "kinds": sorted({cell.probe.kind for _, cell in asked.get(end.name, [])}),
             "tokens": [
                 tokens[probe_id]
-                for probe_id, cell in probes
-                if cell.dst == end.name and not probe_id.startswith(BEACON)
+                for probe_id, _ in asked.get(end.name, [])
+                if not probe_id.startswith(BEACON)
             ],
         }
         for end in topology.endpoints

@@ -17,6 +17,7 @@ from harness.defaults import default_topology
 from harness.errors import InputError, MachineError
 from harness.flow import Stage
 from harness.keys import SESSION, UNUSABLE
+from harness.matrix import ALL_KINDS
 from harness.session import Session
 from harness.spread import worker_of
 
@@ -129,4 +130,15 @@ def _open(config: pytest.Config) -> Session:
     if not set(chosen) <= set(possible):
         known = ", ".join(possible)
         raise InputError(f"this lab has no stage {option.lab_stage} to test, only {known}")
-    return Session(lab, chosen, option.lab_backend, argv(config), worker_of(config))
+    kinds = _kinds(option.lab_probe) if option.lab_probe else ALL_KINDS
+    return Session(lab, chosen, option.lab_backend, argv(config), worker_of(config), kinds)
+
+
+def _kinds(wish: str) -> frozenset[str]:
+    """The kinds of probe that a list names."""
+    kinds = frozenset(name.strip() for name in wish.split(","))
+    unknown = sorted(kinds - ALL_KINDS)
+    if unknown:
+        known = ", ".join(sorted(ALL_KINDS))
+        raise InputError(f"--lab-probe: unknown {', '.join(unknown)!r:.60}; known: {known}")
+    return kinds

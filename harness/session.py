@@ -15,7 +15,7 @@ from harness.flow import Ruling, Stage, Verdict
 from harness.lab import Lab
 from harness.labs import Source
 from harness.leftovers import Snapshot
-from harness.matrix import Matrix, matrix
+from harness.matrix import ALL_KINDS, Matrix, matrix
 from harness.normal import RULES
 from harness.report.model import RunReport
 from harness.steps import FourSteps, four_steps
@@ -45,16 +45,17 @@ class Finished:
 class Session:
     """One run. Nothing is started before `start`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what the options say, one by one
         self,
         source: Source,
         stages: tuple[Stage, ...],
         backend: str,
         argv: tuple[str, ...],
         worker: str = "",
+        kinds: frozenset[str] = ALL_KINDS,
     ) -> None:
         self.stages = stages
-        self.matrix: Matrix = matrix(source.topology, stages)
+        self.matrix: Matrix = matrix(source.topology, stages, kinds)
         self.head = reporting.Head(
             topology=source.topology,
             topology_text=source.topology_text,
@@ -137,7 +138,7 @@ class Session:
         facts = lab.facts if lab else {}
         left = self._before.leftovers()
         report = reporting.report(self.head, facts, results, left, failures)
-        folder = reporting.write(self.head, report, results, reports)
+        folder = reporting.write(self.head, report, results, self._conductor.captures, reports)
         return Finished(report, folder, self._source.kept())
 
     def _reading(self, stage: Stage, ask: Ask) -> object:

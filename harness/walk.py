@@ -58,9 +58,19 @@ def carrier(topology: Topology, node: str) -> str:
     return topology.endpoint_hosts.get(node, node)
 
 
+def siblings(topology: Topology, src: str, dst: str) -> bool:
+    """Whether two endpoints are of one VLAN and parent in bridge mode, and talk past the parent."""
+    hosts, vlans = topology.endpoint_hosts, topology.endpoint_vlans
+    if src not in hosts or (hosts[src], vlans[src]) != (hosts.get(dst), vlans.get(dst)):
+        return False
+    return topology.vlan(vlans[src]).mode == "bridge"
+
+
 def source_interface(topology: Topology, cell: Cell) -> str:
     """The interface of the source that a probe leaves through."""
-    return path(topology, cell)[0].point.interface
+    if cell.src in topology.endpoint_hosts:
+        return "eth0"
+    return topology.subinterface(vlan_of(topology, cell.src, cell.dst))
 
 
 def domain(topology: Topology, node: str, interface: str, outer_tag: int | None) -> int | None:
@@ -80,9 +90,7 @@ def domain(topology: Topology, node: str, interface: str, outer_tag: int | None)
 
 def _segment(topology: Topology, src: str, dst: str, out: int, into: int) -> tuple[Waypoint, ...]:
     """One layer-2 segment; siblings in bridge mode talk without their parent seeing unicast."""
-    hosts = topology.endpoint_hosts
-    siblings = src in hosts and hosts[src] == hosts.get(dst) and out == into
-    if siblings and topology.vlan(out).mode == "bridge":
+    if out == into and siblings(topology, src, dst):
         return (
             Waypoint(Point(src, "eth0", "out"), out),
             Waypoint(Point(dst, "eth0", "in"), into),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.flow import Verdict
@@ -26,6 +26,14 @@ class Evidence:
     """The reading as plain lists, dicts, strings and numbers."""
     raw: str
     """The reading as the kernel or the tool gave it, as text."""
+
+
+def joined(first: Evidence, second: Evidence) -> Evidence:
+    """Two readings of one name, both lists, as one: what the second adds comes after the first."""
+    lines = dict.fromkeys(first.raw.splitlines(keepends=True))
+    lines |= dict.fromkeys(second.raw.splitlines(keepends=True))
+    parsed = [*first.parsed, *(entry for entry in second.parsed if entry not in first.parsed)]
+    return replace(first, parsed=parsed, raw="".join(lines))
 
 
 @dataclass(frozen=True)
