@@ -69,6 +69,7 @@ def parts(chosen: Iterable[Cell]) -> list[list[Cell]]:
 def _entries(cells: Iterable[Cell]) -> set[Entry]:
     """The neighbour entries that kernels make for probes and their replies: one at each end.
 
+    Where nobody answers for a next hop there is one only, which is counted as two.
     Layer-2 probes make none, ARP requests included: their sender address is 0.0.0.0.
     """
     found: set[Entry] = set()
@@ -76,10 +77,8 @@ def _entries(cells: Iterable[Cell]) -> set[Entry]:
         expected = cell.expectation
         if cell.probe.is_layer2:
             continue
-        if expected.next_hop is not None:
-            found.add((cell.src, expected.next_hop))
-            continue
-        for near, far in pairwise((cell.src, *expected.via, cell.dst)):
+        ends = (cell.src, *expected.via, expected.next_hop or cell.dst)
+        for near, far in pairwise(ends):
             found |= {(near, far), (far, near)}
     return found
 
@@ -157,7 +156,7 @@ def _controls(topology: Topology, cells: Iterable[Cell]) -> dict[Class, Cell]:
 
 
 def _wanted(topology: Topology, cell: Cell) -> Class:
-    """The class of the control that a blocked cell needs; of a reply, where only that is blocked."""
+    """The class of the control that a blocked cell needs, or its blocked reply."""
     if cell.expectation.arrives:
         return REPLY, cell.src, cell.probe.frame_class, ""
     return _arriving(topology, cell)
