@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Stage(StrEnum):
@@ -146,8 +147,7 @@ class Cell:
         return f"{self.stage}-{self.src}-to-{self.dst}-{self.probe}"
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """A place where a frame can be seen: an interface of a node, and the frame's direction."""
 
     node: str

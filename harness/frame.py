@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
+from typing import NamedTuple
 
 IPV4, ARP = 0x0800, 0x0806
 """Ethertypes of IPv4 (RFC 894) and ARP (RFC 826)."""
@@ -42,8 +43,7 @@ _ETHERNET_IPV4 = (1, IPV4, 6, 4)
 """ARP hardware type, protocol type and their address lengths in octets, for IPv4 over Ethernet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One frame as a tap saw it."""
 
     node: str

@@ -17,7 +17,7 @@ from harness.machines.worker import Machine, Worker
 from harness.matrix import kinds, matrix
 from harness.record import Neighbour, Record, Route, Sent, TapCount, Unrouted, Wave
 from harness.report.model import Evidence
-from harness.schedule import parts, schedule, taps
+from harness.schedule import lenders, parts, schedule, taps
 from harness.topology import Topology, parse
 from harness.worker import calls
 
@@ -100,7 +100,7 @@ class Lab:
         stage = self.stage or Stage.ISOLATED
         chosen = list(chosen)
         before = self._worker.begin(calls.evidence, self._first())
-        swept = self._begin(stage, chosen, matrix(self.topology, (stage,), kinds(chosen)).cells)
+        swept = self._begin(stage, chosen, self._lenders(stage, chosen))
         after = self._worker.begin(calls.evidence, self._last(chosen))
         return replace(swept, before=before, after=after)
 
@@ -111,20 +111,24 @@ class Lab:
         """
         stage = self.stage or Stage.ISOLATED
         chosen = list(chosen)
-        cells = matrix(self.topology, (stage,), kinds(chosen)).cells
+        lent_by = self._lenders(stage, chosen)
         before = self._worker.begin(calls.evidence, self._first())
         last = parts(chosen)
         for number, part in enumerate(last, 1):
-            swept = replace(self._begin(stage, part, cells), before=before, number=number)
+            swept = replace(self._begin(stage, part, lent_by), before=before, number=number)
             before = _nothing
             if number == len(last):
                 swept = replace(swept, after=self._worker.begin(calls.evidence, self._last(chosen)))
             yield swept
 
-    def _begin(self, stage: Stage, part: list[Cell], cells: tuple[Cell, ...]) -> Swept:
-        sweep = schedule(self.topology, part, cells)
+    def _lenders(self, stage: Stage, chosen: list[Cell]) -> tuple[Cell, ...]:
+        return lenders(self.topology, matrix(self.topology, (stage,), kinds(chosen)).cells)
+
+    def _begin(self, stage: Stage, part: list[Cell], lent_by: tuple[Cell, ...]) -> Swept:
+        sweep = schedule(self.topology, part, lent_by)
         links = plan.subinterfaces(self.topology, routed=stage is Stage.ROUTED)
         sweep["taps"] = taps(self.topology, links)
+        cells = (*part, *lent_by)
         return Swept(self.topology, stage, sweep, cells, self._worker.begin(calls.sweep, sweep))
 
     def _first(self) -> list[tuple[str, str]]:
@@ -193,7 +197,7 @@ class Swept:
     plan: dict[str, Any]
     """What the worker was told to do."""
     cells: tuple[Cell, ...]
-    """All cells of the stage that have to do with the sweep's."""
+    """The cells of its probes, and others of the stage that could have lent it a control."""
     answer: Callable[[], dict[str, Any]]
     before: Callable[[], list[dict[str, Any]]] = _nothing
     after: Callable[[], list[dict[str, Any]]] = _nothing
@@ -227,8 +231,10 @@ class Swept:
         found = [self._reading(reading, "before") for reading in self.before()]
         found += [self._reading(reading, "after") for reading in self.after()]
         for wave in record.waves:
-            for node in self.topology.nodes:
-                found.append(self._neighbours(wave, node))
+            entries: dict[str, list[Neighbour]] = {node: [] for node in self.topology.nodes}
+            for entry in wave.neighbours:
+                entries[entry.node].append(entry)
+            found += [self._neighbours(wave, node, of_node) for node, of_node in entries.items()]
             found += [self._routes(wave, counted) for counted in wave.unrouted]
         return tuple(found)
 
@@ -244,8 +250,7 @@ class Swept:
             raw=reading["raw"],
         )
 
-    def _neighbours(self, wave: Wave, node: str) -> Evidence:
-        entries = [entry for entry in wave.neighbours if entry.node == node]
+    def _neighbours(self, wave: Wave, node: str, entries: list[Neighbour]) -> Evidence:
         raw = "".join(f"{entry.address} lladdr {entry.mac} {entry.state}\n" for entry in entries)
         return Evidence(
             name=f"{self.stage}/{node}/neighbours/{wave.name}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness import walk
 from harness.flow import Cell, Observation, Outcome, Point
@@ -39,6 +39,8 @@ class Observed:
     observation: Observation
     is_cell: bool
     """Whether it is a cell of the report; else it was sent to vouch for cells, no more."""
+    path: tuple[walk.Waypoint, ...]
+    """The modelled one."""
 
 
 def observe(
@@ -54,7 +56,7 @@ def observe(
             is_beacon = sent.id.startswith(BEACON)
             seen = looker.beacon() if is_beacon else looker.observation()
             is_cell = sent.id == cell.id
-            found.append(Observed(cell, sent, wave.name, seen, is_cell))
+            found.append(Observed(cell, sent, wave.name, seen, is_cell, looker.path))
     return tuple(found)
 
 
@@ -76,12 +78,12 @@ class _Looker:
         everything = sightings.by_token.get(sent.token, [])
         self._mine = [seen for seen in everything if seen.t_ns <= wave.closed_ns]
         self._late = len(everything) - len(self._mine)
-        path = walk.path(topology, cell)
-        self._source, self._target = path[0].point, path[-1].point
+        self.path = walk.path(topology, cell)
+        self._source, self._target = self.path[0].point, self.path[-1].point
 
     def observation(self) -> Observation:
         """What happened, all together."""
-        found = trace(self._topology, self._cell, self._mine)
+        found = trace(self._topology, self._cell, self.path, self._mine)
         arrival = next((hop for hop in found.hops if hop.point == self._target), None)
         outcome, detail = self._outcome(found, arrived=arrival is not None)
         left = self._left(found) or (outcome is Outcome.NO_NEIGHBOUR and self._asked())
@@ -108,7 +110,7 @@ class _Looker:
         return Observation(outcome, detail, left=True, arrived=arrived)
 
     def _answered(self) -> bool:
-        leaving = replace(self._target, direction="out")
+        leaving = self._target._replace(direction="out")
         return any(seen.leg is Leg.REPLY and seen.point == leaving for seen in self._mine)
 
     def _left(self, found: Trace) -> bool:
@@ -206,12 +208,7 @@ class _Looker:
 
     def _entry(self, node: str, address: str) -> str:
         """The state of a node's neighbour entry at the wave's end."""
-        entries = [
-            entry
-            for entry in self._wave.neighbours
-            if entry.node == node and entry.address == address
-        ]
-        return entries[0].state if entries else "absent"
+        return self._wave.states.get((node, address), "absent")
 
     def _in_vain(self, node: str, address: str, state: str) -> bool:
         """Whether nobody answered a node's question for an address since the probe was sent."""

@@ -26,14 +26,16 @@ class Trace:
         return self.missing[0] if self.missing else None
 
 
-def trace(topology: Topology, cell: Cell, sightings: list[Sighting]) -> Trace:
-    """Order a probe's own frames (not its replies) along the modelled path.
+def trace(
+    topology: Topology, cell: Cell, path: tuple[walk.Waypoint, ...], sightings: list[Sighting]
+) -> Trace:
+    """Order a probe's own frames (not its replies) along the modelled path, `walk.path`.
 
     Parent and child interfaces carry the same time stamp, so order is the topology's, not time's.
     A frame in a VLAN where it must not be is a stray, also on the way that a leak would take.
     """
     requests = [seen for seen in sightings if seen.leg is Leg.REQUEST]
-    path = walk.path(topology, cell)
+    allowed = walk.allowed_vlans(topology, cell)
     on_path: dict[walk.Waypoint, Sighting] = {}
     modelled = set(path)
     strays = []
@@ -44,7 +46,7 @@ def trace(topology: Topology, cell: Cell, sightings: list[Sighting]) -> Trace:
         if place in modelled and place:
             on_path.setdefault(place, seen)
         in_place = place in modelled or _takes_part(topology, cell, seen)
-        if not in_place or _has_leaked(topology, cell, seen, vlan):
+        if not in_place or _has_leaked(topology, cell, seen, vlan, allowed):
             strays.append(seen)
     return Trace(
         hops=tuple(hop(on_path[way]) for way in path if way in on_path),
@@ -68,13 +70,15 @@ def hop(seen: Sighting) -> Hop:
     )
 
 
-def _has_leaked(topology: Topology, cell: Cell, seen: Sighting, vlan: int | None) -> bool:
+def _has_leaked(
+    topology: Topology, cell: Cell, seen: Sighting, vlan: int | None, allowed: frozenset[int]
+) -> bool:
     """Whether a frame is in a VLAN where the probe must not be, or is there without a router.
 
     A bridge floods what it does not know, and a broadcast goes everywhere in its VLAN: neither is a
     leak by itself.
     """
-    if vlan not in walk.allowed_vlans(topology, cell):
+    if vlan not in allowed:
         return True
     own = walk.vlan_of(topology, cell.src, cell.dst)
     return vlan != own and (seen.packet.ttl is None or seen.packet.ttl >= TTL)

@@ -7,6 +7,7 @@ A record and the topology are all that verdicts are made from. The run folder ke
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 from harness.errors import RunFolderError
@@ -79,6 +80,11 @@ class Wave:
     """Of routers that some packet must end at for want of a route."""
     unrouted: tuple[Unrouted, ...] = ()
     """Of the same routers."""
+
+    @cached_property
+    def states(self) -> dict[tuple[str, str], str]:
+        """The state of each (node, address); of more than one the first."""
+        return {(one.node, one.address): one.state for one in reversed(self.neighbours)}
 
 
 @dataclass(frozen=True)

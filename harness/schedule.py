@@ -83,10 +83,18 @@ def _entries(cells: Iterable[Cell]) -> set[Entry]:
     return found
 
 
+def lenders(topology: Topology, stage_cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    """The cells of a stage that controls are lent from: for each class the first that reaches."""
+    return tuple(dict.fromkeys(_controls(topology, stage_cells).values()))
+
+
 def schedule(
     topology: Topology, chosen: Iterable[Cell], stage_cells: Iterable[Cell]
 ) -> dict[str, Any]:
-    """The waves and responders of a sweep; `stage_cells` are all cells of the stage."""
+    """The waves and responders of a sweep.
+
+    `stage_cells` are all cells of the stage, or those of them that `lenders` picks.
+    """
     cells = list(chosen)
     lent, unvouched = _missing_controls(topology, cells, stage_cells)
     probes = [(cell.id, cell) for cell in cells]

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from harness.flow import Point
 from harness.frame import Frame, Packet, dissect
@@ -42,8 +43,7 @@ class Leg(Enum):
     """An ICMP error about the probe."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """A frame that belongs to a probe."""
 
     number: int

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness import walk
 from harness.flow import Cell, Observation, Outcome, Point, Proof, Ruling, Verdict
 from harness.observe import Observed, observe
 from harness.record import Record
@@ -53,13 +52,13 @@ def judge(
             arrived.setdefault(_class(one, one.cell.dst), []).append(one)
         if one.observation.outcome is Outcome.REACHED:
             answered.setdefault(_class(one, one.cell.src), []).append(one)
-    controls = _Controls(topology, arrived, answered)
+    controls = _Controls(arrived, answered)
     return tuple(_verdict(one, controls, lost) for one in observed if one.is_cell)
 
 
 def _blind(topology: Topology, record: Record, observed: tuple[Observed, ...]) -> list[str]:
     """The taps on modelled paths that were not open, and those that lost something."""
-    paths = (way.point for one in observed for way in walk.path(topology, one.cell))
+    paths = (way.point for one in observed for way in one.path)
     needed = {(point.node, point.interface) for point in paths} - _legs_not_there(topology)
     lossless = {(tap.node, tap.interface) for tap in record.taps if tap.lossless}
     lossy = {(tap.node, tap.interface) for tap in record.taps if not tap.lossless}
@@ -188,7 +187,6 @@ def _class(one: Observed, end: str) -> Class:
 class _Controls:
     """What may vouch for a probe, or for its reply."""
 
-    topology: Topology
     arrived: Arrived
     """By destination."""
     answered: Arrived
@@ -197,9 +195,9 @@ class _Controls:
     def of_probe(self, one: Observed) -> Observed | None:
         """The first of its class that arrived, over its last hop, and was sent later."""
         arrived = self.arrived.get(_class(one, one.cell.dst), [])
-        tail = _tail(self.topology, one)
+        tail = _tail(one)
         later = (other for other in arrived if other.sent.t_ns > one.sent.t_ns)
-        return next((other for other in later if _tail(self.topology, other) == tail), None)
+        return next((other for other in later if _tail(other) == tail), None)
 
     def of_reply(self, one: Observed) -> Observed | None:
         """The first of its class whose reply came back to its source, and was sent later."""
@@ -207,5 +205,5 @@ class _Controls:
         return next((other for other in answered if other.sent.t_ns > one.sent.t_ns), None)
 
 
-def _tail(topology: Topology, one: Observed) -> list[Point]:
-    return [way.point for way in walk.path(topology, one.cell)[-TAIL:]]
+def _tail(one: Observed) -> list[Point]:
+    return [way.point for way in one.path[-TAIL:]]

@@ -6,14 +6,13 @@ lab.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.flow import Cell, Family, Outcome, Point
 from harness.topology import Topology
 
 
-@dataclass(frozen=True)
-class Waypoint:
+class Waypoint(NamedTuple):
     """A point of a modelled path, and the VLAN in which the frame must be there."""
 
     point: Point

@@ -216,7 +216,7 @@ def reset(probe: str, **changes: Any) -> Fault:
         first = draft.of(probe)[0]
         wire = mirror(first.wire, first.wire.dst_mac)
         wire = replace(wire, **{"flags": RST | ACK, **changes})
-        point = replace(first.point, direction="in")
+        point = first.point._replace(direction="in")
         draft.seen.append(Seen(probe, "reset", point, first.t_ns + 10 * HOP_NS, wire))
 
     return fault
@@ -267,7 +267,7 @@ def answer_to(probe: str, mac: str) -> Fault:
 
     def fault(draft: Draft) -> None:
         first = draft.of(probe)[0]
-        point = replace(first.point, direction="in")
+        point = first.point._replace(direction="in")
         wire = mirror(first.wire, mac)
         draft.seen.append(Seen(probe, "reply", point, first.t_ns + 10 * HOP_NS, wire))
 

@@ -327,7 +327,7 @@ def _reply(draft: Draft, shot: Shot, way: tuple[walk.Waypoint, ...], wires: list
         back = back[:1]
     for number, (waypoint, wire) in enumerate(back):
         point = waypoint.point
-        point = replace(point, direction="out" if point.direction == "in" else "in")
+        point = point._replace(direction="out" if point.direction == "in" else "in")
         of_dst = mac_of(draft.topology, shot.cell.dst)
         sender = of_dst if wire.dst_mac in (BROADCAST, GROUP) else wire.dst_mac
         ttl = 64 - (wire.ttl - arrived.ttl)
@@ -348,7 +348,7 @@ def error_at(first: Seen, icmp: tuple[int, int], sender: str, hops: int, **chang
         icmp=icmp,
         quoted=first.wire,
     )
-    point = replace(first.point, direction="in")
+    point = first.point._replace(direction="in")
     return Seen(first.probe, "error", point, first.t_ns + hops * HOP_NS, replace(wire, **changes))
 
 
@@ -387,7 +387,7 @@ def _resolve(draft: Draft, shot: Shot, *, found: bool) -> None:
     t_ns = shot.t_ns - HOP_NS
     draft.seen.append(Seen("", "kernel", point, t_ns, ask))
     if mac:
-        inbound = replace(point, direction="in")
+        inbound = point._replace(direction="in")
         draft.seen.append(kernel_reply(inbound, next_hop, mac, own, t_ns + 1))
 
 

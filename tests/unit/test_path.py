@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness import walk
 from harness.flow import Point, Stage
 from harness.path import Trace, hop, trace
 from harness.sightings import find
@@ -20,7 +21,12 @@ def traced(cell_id: str, *wrong: Fault) -> Trace:
     cell = cells_of(TUTORIAL, Stage(cell_id.partition("-")[0]))[cell_id]
     record = play(TUTORIAL, [cell], *wrong)
     token = next(sent.token for wave in record.waves for sent in wave.sent if sent.id == cell_id)
-    return trace(TUTORIAL, cell, find(record.frames, record.tokens).by_token[token])
+    return trace(
+        TUTORIAL,
+        cell,
+        walk.path(TUTORIAL, cell),
+        find(record.frames, record.tokens).by_token[token],
+    )
 
 
 @pytest.mark.parametrize(
