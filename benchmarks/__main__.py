@@ -13,7 +13,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from benchmarks import sweeps, whole
+from benchmarks import scale, sweeps, whole
 from benchmarks.line import Line
 
 PARTS = {"whole": whole.wall, "sweeps": sweeps.lines, "memory": whole.memory}
@@ -26,7 +26,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--runs", type=int, default=FEWEST, help=f"runs a line, {FEWEST} at least")
-    parser.add_argument("--only", choices=PARTS, help="measure one part")
+    parser.add_argument("--only", choices=(*PARTS, "scale"), help="measure one part")
+    parser.add_argument(
+        "--mininet",
+        default="run",
+        metavar="run|skip|SECONDS",
+        help="scale: run mininet's pingall (12 minutes), leave it out, or take it as measured",
+    )
     options = parser.parse_args()
     if os.geteuid() != 0:
         parser.error("building a lab needs root")
@@ -37,6 +43,8 @@ def main() -> None:
         if options.only in (None, name):
             print(f"{name}: {runs} runs", file=sys.stderr)
             found += measure(runs)
+    if options.only == "scale":
+        found += scale.lines(runs, options.mininet)
     print(json.dumps(_document(found), indent=1) if options.json else _table(found))
 
 

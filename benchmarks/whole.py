@@ -23,7 +23,7 @@ def wall(runs: int) -> list[Line]:
     for _ in range(runs):
         with TemporaryDirectory() as reports:
             started = time.perf_counter()
-            code = _start(reports).wait()
+            code = start(reports, "suites").wait()
             taken.append(time.perf_counter() - started)
         _told(code)
     return [Line("pytest suites/, the whole process", "s", tuple(taken), at_most=2.5)]
@@ -34,15 +34,8 @@ def memory(runs: int) -> list[Line]:
     peaks, counts = [], []
     for _ in range(runs):
         with TemporaryDirectory() as reports:
-            process = _start(reports)
-            peak, most = 0, 0
-            while process.poll() is None:
-                found = [_pss(pid) for pid in _family(process.pid)]
-                peak, most = max(peak, sum(found)), max(most, len(found))
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(BETWEEN_SAMPLES_S)
-        _told(process.returncode)
-        peaks.append(peak / 1024)
+            peak, most, _ = watched(start(reports, "suites"))
+        peaks.append(peak)
         counts.append(float(most))
     return [
         Line("memory of all processes of a run", "MiB", tuple(peaks), at_most=150, digits=0),
@@ -50,8 +43,21 @@ def memory(runs: int) -> list[Line]:
     ]
 
 
-def _start(reports: str) -> subprocess.Popen[bytes]:
-    argv = [sys.executable, "-m", "pytest", "suites", "-q", "-p", "no:cacheprovider"]
+def watched(process: subprocess.Popen[bytes]) -> tuple[float, int, float]:
+    """The most MiB and processes of a run at a time, and its seconds."""
+    started, peak, most = time.perf_counter(), 0, 0
+    while process.poll() is None:
+        found = [_pss(pid) for pid in _family(process.pid)]
+        peak, most = max(peak, sum(found)), max(most, len(found))
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(BETWEEN_SAMPLES_S)
+    _told(process.returncode)
+    return peak / 1024, most, time.perf_counter() - started
+
+
+def start(reports: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start pytest on suites, its run folder in `reports`."""
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     return subprocess.Popen([*argv, "--lab-reports", reports], stdout=subprocess.DEVNULL)
 
 

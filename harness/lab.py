@@ -104,20 +104,20 @@ class Lab:
         after = self._worker.begin(calls.evidence, self._last(chosen))
         return replace(swept, before=before, after=after)
 
-    def sweeps(self, chosen: Iterable[Cell]) -> Iterator[Swept]:
+    def sweeps(self, chosen: Iterable[Cell], *, readings: bool = True) -> Iterator[Swept]:
         """Sweep cells of the current stage in parts, each started when it is asked for.
 
-        The readings before come with the first, those after with the last.
+        The readings before come with the first, those after with the last, if they are wanted.
         """
         stage = self.stage or Stage.ISOLATED
         chosen = list(chosen)
         lent_by = self._lenders(stage, chosen)
-        before = self._worker.begin(calls.evidence, self._first())
-        last = parts(chosen)
-        for number, part in enumerate(last, 1):
+        before = self._worker.begin(calls.evidence, self._first()) if readings else _nothing
+        found = parts(chosen)
+        for number, part in enumerate(found, 1):
             swept = replace(self._begin(stage, part, lent_by), before=before, number=number)
             before = _nothing
-            if number == len(last):
+            if readings and number == len(found):
                 swept = replace(swept, after=self._worker.begin(calls.evidence, self._last(chosen)))
             yield swept
 

@@ -80,8 +80,10 @@ def _files(
     found = document(report)
     yield REPORT, dumps(found).encode()
     yield "report.md", _octets(markdown(report))
+    raw: dict[str, list[str]] = {}
     for entry in report.evidence:
-        yield found["evidence"][entry.name]["raw_file"], _octets(entry.raw)
+        raw.setdefault(found["evidence"][entry.name]["raw_file"], []).append(entry.raw)
+    yield from ((name, _octets("".join(texts))) for name, texts in raw.items())
     for stage, octets in captures.items():
         yield f"captures/{stage}.pcapng", octets
     for path, text in extra.items():

@@ -7,9 +7,10 @@ import os
 import platform
 import shutil
 import socket
+import struct
+import sys
 from typing import Any, Callable
 
-from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.nfnetlink.nfctsocket import nfct_msg
 
 from harness.worker import firewall, namespaces, neighbours, netlink, process, vlan
@@ -35,6 +36,12 @@ SYSCTLS = (
 NETLINK_NETFILTER = 12
 CONNTRACK_GET = (1 << 8) | 1
 """NFNL_SUBSYS_CTNETLINK and IPCTNL_MSG_CT_GET of <linux/netfilter/nfnetlink*.h>."""
+
+ROUTE_GET = 26
+ROUTE_TO, ROUTE_INTERFACE, ROUTE_VIA, ROUTE_SOURCE = 1, 4, 5, 7
+"""RTM_GETROUTE, and RTA_DST, RTA_OIF, RTA_GATEWAY and RTA_PREFSRC of <linux/rtnetlink.h>."""
+ROUTE = struct.Struct("=BB10x")
+"""`struct rtmsg` of <linux/rtnetlink.h>: family, length of the destination's prefix, and zeros."""
 
 MAIN_TABLE = 254
 """RT_TABLE_MAIN of <linux/rtnetlink.h>."""
@@ -221,19 +228,21 @@ def _tuple(half: Any) -> dict[str, Any]:
 
 
 def _route_get(node: str, address: str) -> tuple[Any, str]:
+    asked = ROUTE.pack(socket.AF_INET, 32) + netlink.attribute(ROUTE_TO, socket.inet_aton(address))
     try:
-        messages = list(namespaces.route(node).route("get", dst=address))
-    except NetlinkError as error:
-        return {"dst": address, "error": str(error.args[-1])}, str(error)
-    message = messages[0]
+        body = netlink.request(node, socket.NETLINK_ROUTE, ROUTE_GET, asked)[0]
+    except OSError as error:
+        return {"dst": address, "error": str(error.args[-1])}, f"{address}: {error.args[-1]}\n"
+    found = netlink.attributes(body, ROUTE.size)
+    via, source = (socket.inet_ntoa(found[kind]) if kind in found else None
+                   for kind in (ROUTE_VIA, ROUTE_SOURCE))  # fmt: skip
     with namespaces.entered(node):
-        interface = _name(message.get("oif"))
-    return {
-        "dst": address,
-        "via": message.get("gateway"),
-        "interface": interface,
-        "source": message.get("prefsrc"),
-    }, _raw(messages)
+        interface = _name(int.from_bytes(found.get(ROUTE_INTERFACE, b""), sys.byteorder))
+    said = [address]
+    for word, value in (("via", via), ("dev", interface), ("src", source)):
+        said += [word, value] if value else []
+    parsed = {"dst": address, "via": via, "interface": interface, "source": source}
+    return parsed, " ".join(said) + "\n"
 
 
 def _sysctls(node: str) -> tuple[Any, str]:

@@ -33,7 +33,7 @@ def dump(node: str, protocol: int, kind: int, payload: bytes) -> list[bytes]:
 
 
 def request(node: str, protocol: int, kind: int, payload: bytes) -> list[bytes]:
-    """Ask for one change, or one thing; what the kernel says to it. OSError if it refuses."""
+    """Ask for one thing or change; the bodies that answer, OSError if the kernel refuses."""
     opened = _socket(node, protocol)
     opened.send(message(kind, REQUEST | ACK, payload))
     return list(_answers(opened))
