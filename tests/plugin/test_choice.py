@@ -62,6 +62,15 @@ def test_nothing_tested_is_no_pass(
     assert (project.machines, project.folders) == ([], [])
 
 
+def test_kinds_of_probe(project: Project) -> None:
+    """`--lab-probe` asks for cells of these kinds only, and says what is left out by that."""
+    result = project.run("suites", "--lab-probe", "icmp,arp", "-rs")
+    assert result.ret == pytest.ExitCode.OK
+    asked = {cell["probe"].partition(":")[0] for cell in project.report["cells"]}
+    assert asked == {"icmp", "arp"}
+    assert "own-tag: none of its probes was chosen" in project.report["run"]["not_applicable"]
+
+
 def test_host_state_alone(project: Project) -> None:
     """Tests that ask for no cell pass or fail by themselves."""
     assert project.run("suites/test_host_state.py").ret == pytest.ExitCode.OK
@@ -76,12 +85,13 @@ BROKEN = "name: broken\nvlans: {}\n"
     [
         (["--lab-topology", "nope.yaml"], "*nope.yaml*cannot be read*"),
         (["--lab-topology", "broken.yaml"], "*broken.yaml*"),
+        (["--lab-probe", "icmp,smoke"], "*--lab-probe: unknown 'smoke'; known: arp, icmp, *"),
         (["--lab-stage", "upside-down"], "*--lab-stage: invalid choice: 'upside-down'*"),
         (["--lab-backend", "carrier-pigeon"], "*--lab-backend: invalid choice*"),
         (["--lab-attach", "no-such-lab"], "*no lab named 'no-such-lab' is up*"),
         (["--lab-attach", "Not A Name"], "*'Not A Name' cannot be a lab's name*"),
     ],
-    ids=["missing", "broken", "stage", "backend", "attach", "attach-name"],
+    ids=["missing", "broken", "probe", "stage", "backend", "attach", "attach-name"],
 )
 def test_unusable_options(project: Project, arguments: list[str], says: str) -> None:
     """An option that cannot be used ends with pytest's usage error and says what is wrong, once."""

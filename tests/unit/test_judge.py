@@ -52,6 +52,22 @@ def test_an_honest_run_agrees(run: Path) -> None:
     assert rejudge(run).agree
 
 
+def test_the_parts_of_a_stage_are_judged_together(run: Path) -> None:
+    """Each from its own capture and record."""
+    for number, name in enumerate(CHOSEN, 1):
+        record = play(TUTORIAL, [CELLS[name]])
+        ending = f"-{number}" if number > 1 else ""
+        octets = pcapng.dump(record.frames, {}, hardware="", os="", application="")
+        (run / f"captures/isolated{ending}.pcapng").write_bytes(octets)
+        text = json.dumps(record.as_json())
+        (run / f"evidence/isolated{ending}-record.json").write_text(text)
+    found = rejudge(run)
+    assert found.cells == 2
+    assert {text.partition(" is ")[0] for text in found.differences} <= {
+        f"{name}: {key}" for name in CHOSEN for key in ("token", "path", "rtt_ms", "proof", "why")
+    }
+
+
 def test_nothing_judged_is_no_agreement() -> None:
     """An empty run is not a proof."""
     assert not Rejudged(0, ()).agree

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from harness import schedule as schedule_module
+from harness import topology
 from harness.flow import Cell, Outcome, Stage
 from harness.frame import dissect
-from harness.schedule import BROADCAST, GROUP, schedule, taps
+from harness.schedule import BROADCAST, ENTRIES, GROUP, lenders, parts, schedule, taps
 from harness.topology import Topology
+from harness.topology.generate import generate
 from tests.unit.labs import LONELY, TUTORIAL, cells_of, variant
 
 ISOLATED, ROUTED = cells_of(TUTORIAL, Stage.ISOLATED), cells_of(TUTORIAL, Stage.ROUTED)
@@ -218,3 +221,99 @@ def test_there_is_a_tap_wherever_a_packet_may_cross() -> None:
         "host1:eth1", "host1:eth2", "host1:eth2.10", "host2:eth1", "host2:eth2",
         "switch:gateway", "switch:host1", "switch:host2",
     ]  # fmt: skip
+
+
+def entries(cells: list[Cell]) -> set[tuple[str, str]]:
+    """The neighbours that the nodes of layer-3 cells resolve, by hand for a lab with one router."""
+    found: set[tuple[str, str]] = set()
+    for cell in cells:
+        if cell.probe.is_layer2:
+            continue
+        if cell.expectation.next_hop:
+            found.add((cell.src, cell.expectation.next_hop))
+        elif cell.expectation.via:
+            for end in (cell.src, cell.dst):
+                found |= {(end, "gateway"), ("gateway", end)}
+        else:
+            found |= {(cell.src, cell.dst), (cell.dst, cell.src)}
+    return found
+
+
+def test_a_small_lab_is_swept_at_once() -> None:
+    """In the order in which its cells were asked for."""
+    assert parts(ROUTED.values()) == [list(ROUTED.values())]
+    assert parts([]) == []
+
+
+@pytest.mark.parametrize("stage", [Stage.ISOLATED, Stage.ROUTED])
+@pytest.mark.parametrize("wish", ["vlans=1,hosts=4,endpoints=40", "vlans=12,hosts=4,endpoints=48"])
+def test_a_large_lab_is_swept_in_parts(wish: str, stage: Stage) -> None:
+    """Every cell once; no part has more probes or neighbour entries than there may be."""
+    cells = list(cells_of(topology.parse(generate(wish), wish), stage).values())
+    found = parts(cells)
+    assert len(found) > 1
+    assert sorted(cell.id for part in found for cell in part) == sorted(cell.id for cell in cells)
+    assert max(len(part) for part in found) <= schedule_module.PROBES
+    assert max(len(entries(part)) for part in found) <= ENTRIES
+    destinations = [dst for part in found for dst in dict.fromkeys(cell.dst for cell in part)]
+    assert len(destinations) - len(set(destinations)) < len(found)
+
+
+def test_entries_alone_make_parts() -> None:
+    """A full mesh of one VLAN, one probe a pair, has more neighbours than probes are too many."""
+    lab = topology.parse(generate("vlans=1,hosts=2,endpoints=30"), "mesh.yaml")
+    cells = [cell for cell in cells_of(lab, Stage.ISOLATED).values() if str(cell.probe) == "icmp"]
+    assert len(cells) == 870
+    assert len(entries(cells)) == 870
+    assert [len(part) for part in parts(cells)] == [sum(sizes) for sizes in _of_destinations(cells)]
+
+
+def _of_destinations(cells: list[Cell]) -> list[list[int]]:
+    """Sizes of the parts of a mesh, counted probe by probe."""
+    found: list[list[int]] = [[]]
+    pairs: set[frozenset[str]] = set()
+    for cell in sorted(cells, key=lambda one: int(one.dst.removeprefix("bbox"))):
+        pair = frozenset((cell.src, cell.dst))
+        if 2 * len(pairs | {pair}) > ENTRIES:
+            found.append([])
+            pairs = set()
+        pairs.add(pair)
+        found[-1].append(1)
+    order = list(dict.fromkeys(cell.dst for cell in cells))
+    assert order[:2] == ["bbox2", "bbox3"]
+    return found
+
+
+def test_each_part_has_its_own_controls() -> None:
+    """A blocked cell is vouched for in its part, also where its destination is in two."""
+    lab = topology.parse(generate("vlans=12,hosts=4,endpoints=48"), "large.yaml")
+    cells = cells_of(lab, Stage.ISOLATED)
+    lent_by = lenders(lab, cells.values())
+    for part in parts(cells.values()):
+        plan = schedule(lab, part, lent_by)
+        (wave,) = plan["waves"]
+        sent = [cells[probe["id"].rpartition("/")[2]] for probe in wave["probes"]]
+        reaching = {
+            (cell.dst, cell.probe.frame_class)
+            for cell in sent
+            if cell.expectation.outcome is Outcome.REACHED
+            and lab.endpoint_hosts.get(cell.src) != lab.endpoint_hosts.get(cell.dst)
+        }
+        assert {(cell.dst, cell.probe.frame_class) for cell in part} <= reaching
+
+
+def test_lenders_are_few() -> None:
+    """One for each class of each destination, and of each source, and they lend what all would."""
+    few = lenders(TUTORIAL, ISOLATED.values())
+    assert set(few) < set(ISOLATED.values())
+    cell = ISOLATED["isolated-bbox1-to-bbox4-udp"]
+    plans = [schedule(TUTORIAL, [cell], every) for every in (few, ISOLATED.values())]
+    first, second = ([probe["id"] for probe in plan["waves"][0]["probes"]] for plan in plans)
+    assert first == second == [cell.id, "control/isolated-bbox2-to-bbox4-udp"]
+
+
+def test_a_sibling_vouches_for_what_siblings_send() -> None:
+    """A packet that is too big never leaves the parent; neither does what shows that."""
+    lab = variant(("bbox3: {host: host2", "bbox3: {host: host1"))
+    found = probes(lab, ["isolated-bbox1-to-bbox3-icmp:1473"])
+    assert list(found)[1] == "control/isolated-bbox1-to-bbox3-icmp"
