@@ -10,6 +10,7 @@ from harness.topology.shape import Endpoint, File, Host, Vlan, network
 from harness.topology.source import Source
 
 SWITCH_IS_TAKEN = "`switch` is the name of what joins the trunks; take another"
+ONLY_EXTERNAL = "only a host with `role: external` has none"
 MIN_MTU6 = 1280
 """The least MTU that IPv6 runs over, in octets of an IP packet (RFC 8200, section 5)."""
 
@@ -67,7 +68,7 @@ def _check_vlans(shape: File, source: Source) -> None:
         path = ("vlans", vlan_id)
         if vlan.gateway:
             check_node(vlan.gateway, vlan.subnet, f"{vlan.subnet}", (*path, "gateway"), source)
-        _check_vlan6(vlan, path, source)
+        _check_vlan6(shape, vlan_id, source)
         _check_mtu(shape, vlan, path, source)
         _check_overlap(shape, vlan_id, source)
         named = network(vlan_id, vlan)
@@ -77,31 +78,52 @@ def _check_vlans(shape: File, source: Source) -> None:
         networks[named] = vlan_id
 
 
-def _check_vlan6(vlan: Vlan, path: tuple[object, ...], source: Source) -> None:
+def _check_vlan6(shape: File, vlan_id: int, source: Source) -> None:
+    path, vlan = ("vlans", vlan_id), shape.vlans[vlan_id]
     if vlan.gateway6 and vlan.subnet6:
         check_node(vlan.gateway6, vlan.subnet6, f"{vlan.subnet6}", (*path, "gateway6"), source)
     elif vlan.gateway6:
         source.mistake((*path, "gateway6"), "the VLAN has no IPv6 subnet; give it `subnet6`")
-    if vlan.subnet6 and vlan.mtu and vlan.mtu < MIN_MTU6:
-        found = f"{vlan.mtu} is less than the {MIN_MTU6} octets that IPv6 needs"
-        source.mistake((*path, "mtu"), found)
+    if vlan.subnet6:
+        _check_mtu6(shape, vlan_id, source)
+
+
+def _check_mtu6(shape: File, vlan_id: int, source: Source) -> None:
+    """No MTU that the VLAN has, or gets, is too small for IPv6."""
+    carriers = {end.host for end in shape.endpoints.values() if end.vlan == vlan_id}
+    places: list[tuple[tuple[object, ...], int | None]] = [
+        (("trunk", "mtu"), shape.trunk.mtu),
+        (("vlans", vlan_id, "mtu"), shape.vlans[vlan_id].mtu),
+    ]
+    places += [(("hosts", name, "mtu"), host.mtu)
+               for name, host in shape.hosts.items() if name in carriers]  # fmt: skip
+    for path, mtu in places:
+        if mtu and mtu < MIN_MTU6:
+            found = f"{mtu} is less than the {MIN_MTU6} octets that IPv6 needs in VLAN {vlan_id}"
+            source.mistake(path, found)
 
 
 def _check_mtu(shape: File, of: Vlan | Host, path: tuple[object, ...], source: Source) -> None:
     if of.mtu and of.mtu > shape.trunk.mtu:
-        source.mistake((*path, "mtu"), f"{of.mtu} is more than the trunk's {shape.trunk.mtu}")
+        found = f"{of.mtu} is more than the trunk's {shape.trunk.mtu}; at most that"
+        source.mistake((*path, "mtu"), found)
 
 
-def _overlapped(shape: File, vlan_id: int) -> list[int]:
-    """The VLANs before one whose subnets overlap its own."""
+def _overlapped(shape: File, vlan_id: int) -> dict[int, tuple[str, Subnet, Subnet]]:
+    """The VLANs before one whose subnets overlap its own, and in what."""
     ids = list(shape.vlans)
-    own = shape.vlans[vlan_id]
-    return [other for other in ids[: ids.index(vlan_id)] if _overlap(shape.vlans[other], own)]
+    before = ids[: ids.index(vlan_id)]
+    found = {other: _common(shape.vlans[vlan_id], shape.vlans[other]) for other in before}
+    return {other: common for other, common in found.items() if common}
 
 
-def _overlap(one: Vlan, other: Vlan) -> bool:
-    both6 = one.subnet6 and other.subnet6 and one.subnet6.overlaps(other.subnet6)
-    return one.subnet.overlaps(other.subnet) or bool(both6)
+def _common(own: Vlan, other: Vlan) -> tuple[str, Subnet, Subnet] | None:
+    """The key whose subnets overlap, and both of them."""
+    if own.subnet.overlaps(other.subnet):
+        return "subnet", own.subnet, other.subnet
+    if own.subnet6 and other.subnet6 and own.subnet6.overlaps(other.subnet6):
+        return "subnet6", own.subnet6, other.subnet6
+    return None
 
 
 def _check_overlap(shape: File, vlan_id: int, source: Source) -> None:
@@ -111,15 +133,16 @@ def _check_overlap(shape: File, vlan_id: int, source: Source) -> None:
         found = f"{vlan.subnet} overlaps {management} of management; give each its own"
         source.mistake((*path, "subnet"), found)
     overlapped = _overlapped(shape, vlan_id)
-    for other in overlapped if not vlan.overlap else ():
-        found = f"{vlan.subnet} overlaps {shape.vlans[other].subnet} of VLAN {other}"
+    for other, (key, own, its) in overlapped.items() if not vlan.overlap else ():
+        found = f"{own} overlaps {its} of VLAN {other}"
         found += "; give each its own, or say `overlap: intended` here"
-        source.mistake((*path, "subnet"), found)
+        source.mistake((*path, key), found)
     if vlan.overlap and not overlapped:
         found = f"{vlan.subnet} overlaps the subnet of no VLAN above; leave `overlap` out"
         source.mistake((*path, "overlap"), found)
     if vlan.overlap and overlapped and shape.gateway:
-        found = f"VLAN {vlan_id} overlaps VLAN {overlapped[0]}, so no host can route between them"
+        first = next(iter(overlapped))
+        found = f"VLAN {vlan_id} overlaps VLAN {first}, so no host can route between them"
         source.mistake(("gateway",), f"{found}; leave the gateway host out")
 
 
@@ -133,7 +156,7 @@ def _check_hosts(shape: File, source: Source) -> None:
         if host.role == "external":
             _check_external(shape, name, source)
         elif host.management is None:
-            source.mistake((*path, "management"), "is missing")
+            source.mistake((*path, "management"), f"is missing; {ONLY_EXTERNAL}")
         else:
             _check_management(shape, name, host.management, holders, source)
 
@@ -159,7 +182,7 @@ def _check_external(shape: File, name: str, source: Source) -> None:
         found = "an external router is not managed; leave `management` out"
         source.mistake((*path, "management"), found)
     if not any(gateway.host == name for gateway in shape.gateway or ()):
-        found = f"no `gateway` says what {name} routes; an external host is a router"
+        found = f"no `gateway` says what {name} routes; add it there, or leave `role` out"
         source.mistake((*path, "role"), found)
 
 
@@ -204,7 +227,7 @@ def _check_passthru(
         source.mistake((*path, "mac"), found)
     if parent in through:
         found = f"{through[parent]} has VLAN {endpoint.vlan} of {endpoint.host} for itself"
-        source.mistake((*path, "vlan"), f"{found}, by mode passthru")
+        source.mistake((*path, "vlan"), f"{found}, by mode passthru; take another host")
     through[parent] = name
 
 

@@ -16,8 +16,9 @@ def check_gateways(shape: File, source: Source) -> None:
     gateways = shape.gateway or ()
     hosts: set[str] = set()
     legs: dict[tuple[int, IPv4Address], str] = {}
+    listed = ("gateway", "0") in source.lines
     for number, gateway in enumerate(gateways):
-        path: Path = ("gateway",) if len(gateways) == 1 else ("gateway", str(number))
+        path: Path = ("gateway", str(number)) if listed else ("gateway",)
         if gateway.host not in shape.hosts:
             source.mistake((*path, "host"), unknown("host", gateway.host, shape.hosts))
         if gateway.host in hosts:
@@ -28,7 +29,7 @@ def check_gateways(shape: File, source: Source) -> None:
         _check_rules(gateway, path, source)
     _check_defaults(shape, legs, source)
     for number, gateway in enumerate(gateways):
-        path = ("gateway",) if len(gateways) == 1 else ("gateway", str(number))
+        path = ("gateway", str(number)) if listed else ("gateway",)
         _check_routes(shape, gateway, path, legs, source)
 
 
@@ -59,7 +60,7 @@ def _check_legs(
         legs[vlan_id, address] = gateway.host
         if vlan.mode == "passthru" and _carries(shape, gateway.host, vlan_id):
             found = f"the passthru endpoint there takes every frame that is for {gateway.host}"
-            source.mistake(where, found)
+            source.mistake(where, f"{found}; take another host for it")
 
 
 def _holder(shape: File, vlan_id: int, address: IPv4Address) -> str | None:
@@ -120,13 +121,21 @@ def _check_routes(
         if vlan_id not in shape.vlans:
             source.mistake(where, unknown("VLAN", vlan_id, shape.vlans))
         elif vlan_id in gateway.addresses:
-            source.mistake(where, f"{gateway.host} has an address in VLAN {vlan_id} itself")
+            found = f"{gateway.host} has an address in VLAN {vlan_id} itself; leave it out"
+            source.mistake(where, found)
         elif not reached or legs[reached[0], via] == gateway.host:
             found = f"{via} is the address of no other gateway in a VLAN of {gateway.host}"
-            source.mistake(where, found)
+            source.mistake(where, f"{found}; known: {_others(gateway, legs)}")
         elif _goes_round(shape, gateway, vlan_id, legs):
             found = f"what is for VLAN {vlan_id} goes round between gateways for ever"
             source.mistake(where, found)
+
+
+def _others(gateway: Gateway, legs: dict[tuple[int, IPv4Address], str]) -> str:
+    """The addresses that a gateway could send to, in words."""
+    others = [str(address) for (vlan_id, address), host in legs.items()
+              if vlan_id in gateway.addresses and host != gateway.host]  # fmt: skip
+    return ", ".join(others) or "none"
 
 
 def _goes_round(

@@ -15,7 +15,7 @@ ID = "urn:harness:topology:1"
 TITLE = "topology of a macvlan lab"
 VLAN_KEY = "^([1-9][0-9]{0,2}|[1-3][0-9]{3}|40[0-8][0-9]|409[0-4])$"
 """1 to 4094 as text: the keys of a JSON object always are."""
-BY_VLAN = ("vlans", "addresses")
+BY_VLAN = ("vlans", "addresses", "addresses6", "routes")
 """Sections whose keys are VLAN ids."""
 
 DESCRIPTIONS = {

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 def _written(given: object) -> object:
     """An address as text: ipaddress would take a bare number for one too."""
     if not isinstance(given, str):
-        raise PydanticCustomError("not_text", "an address is text, in dotted form")
+        raise PydanticCustomError("not_text", "an address is text, as 10.0.0.1 or fd00::1")
     return given
 
 

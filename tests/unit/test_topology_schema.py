@@ -73,6 +73,23 @@ def test_a_generated_file_holds_the_schema() -> None:
     CHECK.validate(as_json(text))
 
 
+ROUTER = {"host": "gateway", "addresses": {"10": "10.0.1.1"}, "routes": {"20": "10.0.1.2"}}
+
+
+@pytest.mark.parametrize("given", [ROUTER, [ROUTER], [ROUTER, ROUTER | {"rp_filter": 2}], None])
+def test_gateways_are_one_section_or_several(given: Any) -> None:
+    """Or left out; what stands in a list is no less strict than what stands alone."""
+    assert [*CHECK.iter_errors(broken(gateway=given))] == []
+
+
+@pytest.mark.parametrize("wrong", [{"rp_filter": 3}, {"routes": {"x": "10.0.1.2"}}, {"mode": "x"}])
+@pytest.mark.parametrize("several", [False, True])
+def test_an_editor_sees_mistakes_of_each_gateway(wrong: dict[str, Any], several: bool) -> None:
+    """In the list as in the lone section."""
+    given = [ROUTER, ROUTER | wrong] if several else ROUTER | wrong
+    assert not CHECK.is_valid(broken(gateway=given))
+
+
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
