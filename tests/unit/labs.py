@@ -58,6 +58,15 @@ def shipped(name: str) -> Topology:
     return topology.read(FILE.with_name(f"{name}.yaml"))
 
 
+def altered(name: str, *changes: tuple[str, str]) -> Topology:
+    """A topology of `topologies/` with parts of its text replaced; each must be there once."""
+    text = FILE.with_name(f"{name}.yaml").read_text()
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return topology.parse(text, f"{name}.yaml")
+
+
 def table(text: str) -> set[tuple[str, str, str, str]]:
     """The cells that lines `family | pairs | probes | outcome` stand for, as `tabled` has them."""
     rows = [[column.split() for column in line.split("|")] for line in text.split("\n") if line]
@@ -75,3 +84,24 @@ def tabled(lab: Topology, stage: Stage) -> list[tuple[str, str, str, str]]:
         (one.family, f"{one.src}-{one.dst}", f"{one.probe}", one.expectation.outcome)
         for one in cells_of(lab, stage).values()
     ]
+
+
+AT_GW1, AT_GW2 = "    rp_filter: 1\n", "    rp_filter: 0\n"
+"""The last line of each gateway of two-gateways.yaml."""
+STRICT = altered("two-gateways", (AT_GW2, "    rp_filter: 1\n"))
+"""gw2 takes from VLAN 20 only what is of VLAN 20."""
+GW1_DROPS = altered("two-gateways", (AT_GW1, "    forward: {policy: DROP, between: [[10, 20]]}\n"))
+GW2_DROPS = altered("two-gateways", (AT_GW2, "    forward: {policy: DROP, between: [[30, 10]]}\n"))
+NAT_TWICE = altered(
+    "two-gateways",
+    (AT_GW1, AT_GW1 + "    masquerade: [20]\n"),
+    (AT_GW2, AT_GW2 + "    masquerade: [30]\n"),
+)
+NO_LEG_IN_30 = altered("two-gateways", (", 30: 172.16.30.2}", "}"))
+"""gw1 sends to gw2 what is for VLAN 30, and nobody has an address there."""
+NO_LEG_IN_10 = altered("two-gateways", ("{10: 172.16.10.2, 20:", "{20:"))
+"""What gw2 gets from VLAN 10 it can deliver, and nobody's reply can it return."""
+HAIRPIN_ON_HOST1 = altered(
+    "gateway-on-host1",
+    ("{management: 192.168.56.104}", "{management: 192.168.56.104, port: hairpin}"),
+)
