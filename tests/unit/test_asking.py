@@ -7,7 +7,7 @@ import pytest
 from harness import asking
 from harness.flow import Stage
 from harness.matrix import matrix
-from tests.unit.labs import ONE_WAY, TUTORIAL, cells_of
+from tests.unit.labs import ONE_WAY, STRICT, TUTORIAL, cells_of, shipped
 
 ALL = matrix(TUTORIAL, tuple(Stage))
 
@@ -91,3 +91,26 @@ def test_twins_are_the_same_question_in_two_stages() -> None:
         assert (before.src, before.dst, before.probe) == (after.src, after.dst, after.probe)
         assert ask.also == (Stage.ISOLATED,)
     assert asking.twins(ALL, (Stage.UNDONE,)) == []
+
+
+def test_what_an_external_router_does_is_not_followed() -> None:
+    """Its tables are nobody's to read: no four steps, no look at its state."""
+    lab = shipped("external-router")
+    assert asking.routed(lab, matrix(lab, lab.stages)) == []
+    asked = [ask.node for ask in asking.hosts(lab, lab.stages)]
+    assert asked == ["host1", "host2"]
+
+
+def test_a_lab_of_one_stage_has_nothing_to_compare() -> None:
+    """Neither readings nor twins, where nothing is undone."""
+    lab = shipped("external-router")
+    assert asking.readings(lab, lab.stages) == []
+    assert asking.twins(matrix(lab, lab.stages), lab.stages) == []
+
+
+def test_what_arrives_without_a_reply_is_not_followed() -> None:
+    """Only what reaches through gateways goes the four steps."""
+    asks = asking.routed(STRICT, matrix(STRICT, (Stage.ROUTED,)))
+    pairs = {(ask.cells[0].src, ask.cells[0].dst) for ask in asks}
+    assert ("bbox2", "bbox6") in pairs
+    assert not {("bbox1", "bbox6"), ("bbox6", "bbox1")} & pairs

@@ -6,7 +6,7 @@ import pytest
 
 from harness.flow import Stage
 from harness.hoststate import HostState, expected
-from tests.unit.labs import NO_DEFAULT_ROUTE, NO_GATEWAY, ONE_WAY, TUTORIAL
+from tests.unit.labs import NO_DEFAULT_ROUTE, NO_GATEWAY, ONE_WAY, TUTORIAL, shipped
 
 NO_RULES = (
     ("nat", "POSTROUTING", ("-P POSTROUTING ACCEPT",)),
@@ -77,3 +77,28 @@ def test_without_a_gateway_host_nobody_routes() -> None:
     """The host of that name is one like the others."""
     state = expected(NO_GATEWAY, "gateway", Stage.ROUTED)
     assert (state.forwarding, state.rules) == (False, NO_RULES)
+
+
+@pytest.mark.parametrize(
+    ("stage", "addresses"),
+    [
+        (Stage.ISOLATED, ((), ())),
+        (Stage.ROUTED, (("172.16.10.1/24",), ("172.16.20.1/24",))),
+        (Stage.UNDONE, ((), ())),
+    ],
+)
+def test_a_docker_host_that_routes_keeps_its_sub_interfaces(
+    stage: Stage, addresses: tuple[tuple[str, ...], tuple[str, ...]]
+) -> None:
+    """They have addresses while it routes, and are there before and after."""
+    found = expected(shipped("gateway-on-host1"), "host1", stage)
+    assert found.addresses[2:] == (("eth2.10", addresses[0]), ("eth2.20", addresses[1]))
+    assert (found.forwarding, found.absent) == (stage is Stage.ROUTED, ())
+
+
+def test_each_gateway_has_its_own() -> None:
+    """gw1 has no leg in VLAN 30."""
+    found = expected(shipped("two-gateways"), "gw1", Stage.ROUTED)
+    assert [name for name, _ in found.addresses] == ["eth1", "eth2", "eth2.10", "eth2.20"]
+    assert (found.absent, found.rules) == (("eth2.30",), NO_RULES)
+    assert expected(shipped("two-gateways"), "gw2", Stage.ROUTED).absent == ()

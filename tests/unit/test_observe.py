@@ -8,10 +8,13 @@ import pytest
 
 from harness.flow import Observation, Outcome, Point, Ruling, Stage
 from harness.observe import address_of
+from harness.record import Neighbour
+from harness.schedule import BROADCAST
 from harness.topology import Topology
 from tests.unit import faults
 from tests.unit.labs import NO_DEFAULT_ROUTE, NO_GATEWAY, TUTORIAL, cells_of, shipped
-from tests.unit.play import WAVE_NS, Fault, judged
+from tests.unit.play import WAVE_NS, Draft, Fault, Seen, judged, mac_of
+from tests.unit.wire import Wire
 
 DIRECT = "isolated-bbox1-to-bbox3-icmp"
 UDP, TCP = "isolated-bbox1-to-bbox3-udp", "isolated-bbox1-to-bbox3-tcp"
@@ -324,3 +327,36 @@ def unsaid_of(asked: list[str], unsaid: tuple[str, ...], *wrong: Fault) -> Obser
     silence = [faults.reply_lost(one, "error") for one in unsaid]
     verdicts = judged(lab, [known[one] for one in asked], *silence, *wrong)
     return verdicts[UNSAID].observation
+
+
+FAR = "routed-bbox1-to-bbox6-icmp"
+
+
+def in_vain(draft: Draft) -> None:
+    """gw1 asks for gw2, and nobody answers."""
+    at, to = "gw1", "172.16.20.2"
+    t_ns = next(iter(draft.opened_ns.values())) + 2 * 10**6
+    ask = Wire("arp", mac_of(draft.topology, at), BROADCAST, src_ip="172.16.20.1", dst_ip=to)
+    draft.seen.append(Seen("", "kernel", Point(at, "eth2.20", "out"), t_ns, ask))
+    draft.neighbours["main", at, to] = Neighbour(at, to, None, "FAILED")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "outcome", "detail"),
+    [
+        ((faults.lost(FAR, "gw1:eth2.20 (out)"), in_vain), "no-neighbour",
+         "no answer to gw1's ARP for 172.16.20.2, entry FAILED"),
+        ((faults.lost(FAR, "gw1:eth2.20 (out)"),), "silent", "it left, and nothing came back"),
+        ((faults.lost(FAR, "gw2:eth2.30 (out)"), in_vain), "silent",
+         "it left, and nothing came back"),
+        ((faults.lost(FAR, "switch:gw2 (out)"), in_vain), "silent",
+         "it left, and nothing came back"),
+    ],
+    ids=["asked in vain", "not asked", "lost at the next router", "sent on all the same"],
+)  # fmt: skip
+def test_a_router_that_does_not_find_the_next_one(
+    wrong: tuple[Fault, ...], outcome: str, detail: str
+) -> None:
+    """Its own question for the next router tells it, if that is where the probe ended."""
+    seen = observed(FAR, *wrong, lab=shipped("two-gateways"))
+    assert (seen.outcome, seen.detail) == (outcome, detail)

@@ -8,7 +8,16 @@ import pytest
 
 from harness import plan
 from harness.endpoints.namespace import NamespaceEndpoints
-from tests.unit.labs import NO_DEFAULT_ROUTE, NO_GATEWAY, NO_MASQUERADE, ONE_WAY, TUTORIAL, variant
+from tests.unit.labs import (
+    NO_DEFAULT_ROUTE,
+    NO_GATEWAY,
+    NO_MASQUERADE,
+    ONE_WAY,
+    TUTORIAL,
+    altered,
+    shipped,
+    variant,
+)
 
 BUILT = plan.build(TUTORIAL, NamespaceEndpoints())
 ROUTED = plan.gateway(TUTORIAL)
@@ -226,3 +235,110 @@ def test_a_policy_alone_is_a_command_too() -> None:
         "policies": {"FORWARD": "DROP"},
     }
     assert plan.command(step) == "gw# iptables -t filter -P FORWARD DROP"
+
+
+def typed(steps: tuple[plan.Step, ...]) -> list[str]:
+    """The commands of steps, but for those of iptables."""
+    return [plan.command(step) for step in steps if step["do"] != "iptables"]
+
+
+def test_several_gateways_are_made_one_after_the_other() -> None:
+    """Each with its sysctls first; routes once the address is there through which they lead."""
+    assert typed(plan.gateway(shipped("two-gateways"))) == [
+        "gw1# sysctl -w net.ipv4.ip_forward=1",
+        "gw1# sysctl -w net.ipv4.conf.all.rp_filter=1",
+        "gw1# ip link add link eth2 name eth2.10 mtu 1500 type vlan id 10",
+        "gw1# ip address add 172.16.10.1/24 dev eth2.10",
+        "gw1# ip link add link eth2 name eth2.20 mtu 1500 type vlan id 20",
+        "gw1# ip address add 172.16.20.1/24 dev eth2.20",
+        "gw1# ip route add 172.16.30.0/24 via 172.16.20.2",
+        "gw2# sysctl -w net.ipv4.ip_forward=1",
+        "gw2# ip link add link eth2 name eth2.10 mtu 1500 type vlan id 10",
+        "gw2# ip address add 172.16.10.2/24 dev eth2.10",
+        "gw2# ip link add link eth2 name eth2.20 mtu 1500 type vlan id 20",
+        "gw2# ip address add 172.16.20.2/24 dev eth2.20",
+        "gw2# ip link add link eth2 name eth2.30 mtu 1500 type vlan id 30",
+        "gw2# ip address add 172.16.30.2/24 dev eth2.30",
+    ]
+
+
+def test_several_gateways_are_taken_back_in_reverse() -> None:
+    """Addresses and routes go with their links; rp_filter is what it was."""
+    assert typed(plan.undo(plan.gateway(shipped("two-gateways")))) == [
+        "gw2# ip link delete eth2.30",
+        "gw2# ip link delete eth2.20",
+        "gw2# ip link delete eth2.10",
+        "gw2# sysctl -w net.ipv4.ip_forward=0",
+        "gw1# ip link delete eth2.20",
+        "gw1# ip link delete eth2.10",
+        "gw1# sysctl -w net.ipv4.conf.all.rp_filter=0",
+        "gw1# sysctl -w net.ipv4.ip_forward=0",
+    ]
+
+
+def test_a_gateway_that_carries_endpoints_leaves_their_parents() -> None:
+    """Its sub-interfaces were there before it, so address and route are taken back one by one."""
+    lab = altered(
+        "two-gateways",
+        ("  gw1: {management: 192.168.56.101}\n", ""),
+        ("host: gw1", "host: host1"),
+    )
+    steps = tuple(step for step in plan.gateway(lab) if step["node"] == "host1")
+    assert typed(steps) == [
+        "host1# sysctl -w net.ipv4.ip_forward=1",
+        "host1# sysctl -w net.ipv4.conf.all.rp_filter=1",
+        "host1# ip address add 172.16.10.1/24 dev eth2.10",
+        "host1# ip address add 172.16.20.1/24 dev eth2.20",
+        "host1# ip route add 172.16.30.0/24 via 172.16.20.2",
+    ]
+    assert typed(plan.undo(steps)) == [
+        "host1# ip route delete 172.16.30.0/24 via 172.16.20.2",
+        "host1# ip address delete 172.16.20.1/24 dev eth2.20",
+        "host1# ip address delete 172.16.10.1/24 dev eth2.10",
+        "host1# sysctl -w net.ipv4.conf.all.rp_filter=0",
+        "host1# sysctl -w net.ipv4.ip_forward=0",
+    ]
+    links = [one for one in plan.subinterfaces(lab, routed=True) if one[0] == "host1"]
+    assert links == [("host1", "eth2.10"), ("host1", "eth2.20"), ("host1", "eth2.30")]
+
+
+def test_an_external_router_is_there_from_the_start() -> None:
+    """A stand-in: on the trunk only, made with the lab, and never taken back."""
+    lab = shipped("external-router")
+    steps = plan.build(lab, NamespaceEndpoints())
+    assert [step["name"] for step in of("veth", steps) if step["node"] == "router"] == ["eth2"]
+    assert typed(tuple(step for step in steps if step["node"] == "router"))[2:] == [
+        "router# ip link add eth2 type veth peer router netns switch",
+        "router# sysctl -w net.ipv4.ip_forward=1",
+        "router# ip link add link eth2 name eth2.10 mtu 1500 type vlan id 10",
+        "router# ip address add 172.16.10.1/24 dev eth2.10",
+        "router# ip link add link eth2 name eth2.20 mtu 1500 type vlan id 20",
+        "router# ip address add 172.16.20.1/24 dev eth2.20",
+    ]
+    assert plan.gateway(lab) == ()
+    assert "router" not in dict(plan.subinterfaces(lab, routed=True))
+
+
+def test_modes_and_hairpin_are_as_the_file_has_them() -> None:
+    """A mode for each VLAN; hairpin on the one switch port, and on no management port."""
+    steps = plan.build(shipped("macvlan-modes"), NamespaceEndpoints())
+    modes = {(step["parent"], step["mode"]) for step in of("macvlan", steps)}
+    assert modes == {
+        ("eth2.10", "bridge"), ("eth2.20", "private"), ("eth2.30", "vepa"), ("eth2.40", "passthru"),
+    }  # fmt: skip
+    assert [step["peer"] for step in of("veth", steps) if step["hairpin"]] == ["host2"]
+
+
+def test_an_interface_has_the_least_mtu_of_host_and_vlan() -> None:
+    """The switch's side of each trunk has what the switch passes."""
+    steps = plan.build(shipped("jumbo"), NamespaceEndpoints())
+    trunks = [step for step in of("veth", steps) if step["name"] == "eth2"]
+    assert [(step["node"], step["mtu"], step["peer_mtu"]) for step in trunks] == [
+        ("host1", 9000, 9000), ("host2", 1500, 9000), ("host3", 9000, 9000),
+        ("gateway", 9000, 9000),
+    ]  # fmt: skip
+    found = {(step["node"], step["name"]): step["mtu"] for step in of("vlan", steps)}
+    assert found == {
+        ("host1", "eth2.10"): 9000, ("host1", "eth2.20"): 1500, ("host2", "eth2.10"): 1500,
+        ("host2", "eth2.20"): 1500, ("host3", "eth2.10"): 9000,
+    }  # fmt: skip

@@ -117,3 +117,56 @@ def test_an_external_router_that_sends_nothing_on_is_seen() -> None:
     """That much its switch port does tell."""
     found = outside(faults.hidden(CELL, "switch:router (in)"))
     assert [getattr(found, name)[0] for name in STEPS] == [True, False, False, True]
+
+
+TWO = "routed-bbox2-to-bbox6-icmp"
+TABLES: dict[str, Any] = {
+    "bbox2/route-get/172.16.30.11/after": {"via": "172.16.20.1", "interface": "eth0"},
+    "gw1/route-get/172.16.30.11/after": {"via": "172.16.20.2", "interface": "eth2.20"},
+    "gw2/route-get/172.16.30.11/after": {"via": None, "interface": "eth2.30"},
+    "gw1/neighbours/main": [
+        {"address": "172.16.20.2", "mac": "02:6e:73:00:00:04", "state": "REACHABLE"}
+    ],
+    "gw2/neighbours/main": [
+        {"address": "172.16.30.11", "mac": "02:42:ac:10:1e:0b", "state": "REACHABLE"}
+    ],
+}
+
+
+def over_two(**changed: Any) -> FourSteps:
+    """The steps of a cell that two gateways route, with some tables changed."""
+    lab = shipped("two-gateways")
+    verdict = judged(lab, [cells_of(lab, Stage.ROUTED)[TWO]])[TWO]
+    tables = TABLES | changed
+    evidence = [reading(f"routed/{name}", parsed=parsed) for name, parsed in tables.items()]
+    return four_steps(lab, verdict, evidence)
+
+
+def test_each_router_on_the_way_has_its_steps() -> None:
+    """The first has the second for next hop, in the VLAN from which it took the packet."""
+    found = over_two()
+    assert [getattr(found, name) for name in STEPS] == [
+        (True, "bbox2 routes via 172.16.20.1 dev eth0, and sends to 02:6e:73:00:00:03"),
+        (True, ("gw1 took it from eth2.20: True; routes dev eth2.20; sent it out of eth2.20: True;"
+                " then gw2 took it from eth2.20: True; routes dev eth2.30; sent it out of eth2.30:"
+                " True")),
+        (
+            True,
+            "gw1's ARP table has 172.16.20.2 at ['02:6e:73:00:00:04']; sent to 02:6e:73:00:00:04; "
+            "then gw2's ARP table has 172.16.30.11 at ['02:42:ac:10:1e:0b']; "
+            "sent to 02:42:ac:10:1e:0b",
+        ),
+        (True, "host2 took it from eth2.30: True; bbox6: True"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("router", ["gw1", "gw2"])
+def test_one_router_that_disagrees_is_enough(router: str) -> None:
+    """Its route, or its neighbour."""
+    name = f"{router}/route-get/172.16.30.11/after"
+    assert agreed(over_two(**{name: {"via": None, "interface": "eth2.10"}})) == [
+        "source_route", "router_neighbour", "delivery",
+    ]  # fmt: skip
+    assert agreed(over_two(**{f"{router}/neighbours/main": []})) == [
+        "source_route", "router_route", "delivery",
+    ]  # fmt: skip
