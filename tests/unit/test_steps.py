@@ -152,9 +152,9 @@ def test_each_router_on_the_way_has_its_steps() -> None:
                 " True")),
         (
             True,
-            "gw1's ARP table has 172.16.20.2 at ['02:6e:73:00:00:04']; sent to 02:6e:73:00:00:04; "
+            ("gw1's ARP table has 172.16.20.2 at ['02:6e:73:00:00:04']; sent to 02:6e:73:00:00:04; "
             "then gw2's ARP table has 172.16.30.11 at ['02:42:ac:10:1e:0b']; "
-            "sent to 02:42:ac:10:1e:0b",
+            "sent to 02:42:ac:10:1e:0b"),
         ),
         (True, "host2 took it from eth2.30: True; bbox6: True"),
     ]  # fmt: skip
