@@ -51,12 +51,12 @@ def cells(
 
 
 def routed(topology: Topology, matrix: Matrix) -> list[Ask]:
-    """An ask for each pair that reaches through gateway hosts of ours, by its ICMP cell."""
+    """An ask for each pair that reaches through gateway hosts of ours, by its plain pings."""
     return [
         Ask(cell.id, cell.stage, (cell,))
         for cell in matrix.cells
         if cell.family is Family.CROSS_VLAN_L3
-        and cell.probe.kind == "icmp"
+        and cell.probe.kind in ("icmp", "icmp6")
         and cell.expectation.via
         and cell.expectation.outcome is Outcome.REACHED
         and not any(topology.host(router).external for router in cell.expectation.via)

@@ -15,6 +15,9 @@ RECEIVERS_ROOM = 64
 """Octets beyond its MTU that a receiver may take all the same: a veth does 4 (is_skb_forwardable()
 of net/core/dev.c), network adapters as much as their buffers hold."""
 
+RESOLVING = ("arp", "ndp")
+"""Questions for a MAC address."""
+
 UNICAST = ("l2-unicast",)
 """Layer-2 probes to a known MAC address: nobody is asked for it first."""
 
@@ -79,15 +82,15 @@ def parent(topology: Topology, host: str, endpoint: Endpoint, kind: str) -> Expe
 
 
 def to_router(topology: Topology, router: Gateway, endpoint: Endpoint, kind: str) -> Expectation:
-    """Of an endpoint's probe to a router's address in its VLAN: `arp` or a layer-3 kind."""
+    """Of an endpoint's probe to a router's address in its VLAN: `arp`, `ndp` or of layer 3."""
     address = str(router.address_in(endpoint.vlan))
     if resolves(topology, endpoint.name, router.host):
         why = f"{router.host} holds {address}"
-        if kind == "arp":
+        if kind in RESOLVING:
             return Expectation(Outcome.REACHED, why)
         return Expectation(Outcome.REACHED, why, ttl=TTL, seen_source=str(endpoint.address))
     why = _kept_apart(router.host, endpoint)
-    if kind == "arp":
+    if kind in RESOLVING:
         return Expectation(Outcome.SILENT, why)
     return Expectation(Outcome.NO_NEIGHBOUR, why, next_hop=address)
 

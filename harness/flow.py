@@ -32,7 +32,7 @@ class Outcome(StrEnum):
     SILENT = "silent"
     """The probe left the source and nothing came back."""
     NO_NEIGHBOUR = "no-neighbour"
-    """The next hop answered no ARP request, so the probe never left."""
+    """The next hop answered no ARP request (or solicitation), so the probe never left."""
     NO_ROUTE = "no-route"
     """The source (or a router) had no route to the destination."""
     TOO_BIG = "too-big"
@@ -67,14 +67,21 @@ class Family(StrEnum):
 
 L2_KINDS = ("arp", "l2-unicast", "l2-broadcast", "l2-multicast")
 L3_KINDS = ("icmp", "tcp", "udp")
+IPV6_L2_KINDS = ("ndp",)
+IPV6_L3_KINDS = ("icmp6", "tcp6", "udp6")
+"""The kinds that only pairs with IPv6 addresses have: asked for beside the others, never instead.
+A neighbour solicitation is an IPv6 packet, but like ARP it does not care about routes.
+"""
+KINDS = L2_KINDS + L3_KINDS + IPV6_L2_KINDS + IPV6_L3_KINDS
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class Probe:
-    """What is sent: a kind, and a size in octets (icmp), or an 802.1Q tag (l2-*), after a colon.
+    """What is sent: a kind, and after a colon a size (icmp, icmp6) or an 802.1Q tag (l2-*).
 
-    `icmp:1472` is an echo request with 1472 octets of data and the DF bit; `l2-broadcast:20` is a
-    broadcast frame in which the sender put a tag of its own with VLAN id 20.
+    `icmp:1472` is an echo request with 1472 octets of data and the DF bit, `icmp6:1452` one over
+    IPv6, which its source may not fragment; `l2-broadcast:20` is a broadcast frame in which the
+    sender put a tag of its own with VLAN id 20.
     """
 
     kind: str
@@ -87,7 +94,7 @@ class Probe:
     def parse(cls, text: str) -> Probe:
         """Read the form that `str()` writes; ValueError if it is not of that form."""
         kind, colon, argument = text.partition(":")
-        if kind not in L2_KINDS + L3_KINDS:
+        if kind not in KINDS:
             raise ValueError(f"unknown probe {kind!r}")
         made = cls(kind, int(argument) if colon else None)
         if str(made) != text:
@@ -97,7 +104,12 @@ class Probe:
     @property
     def is_layer2(self) -> bool:
         """Whether the probe does not care about IP routes."""
-        return self.kind in L2_KINDS
+        return self.kind in L2_KINDS + IPV6_L2_KINDS
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether the probe goes to an IPv6 address; the others go to an IPv4 one, or to none."""
+        return self.kind in IPV6_L2_KINDS + IPV6_L3_KINDS
 
     @property
     def frame_class(self) -> str:

@@ -15,6 +15,8 @@ class HostState:
 
     forwarding: bool
     """net.ipv4.ip_forward."""
+    forwarding6: bool | None
+    """net.ipv6.conf.all.forwarding; None on a host that never has an IPv6 address."""
     addresses: tuple[tuple[str, tuple[str, ...]], ...]
     """(interface, its IPv4 addresses with prefix length) for every interface that must be up."""
     absent: tuple[str, ...]
@@ -22,6 +24,8 @@ class HostState:
     rules: tuple[tuple[str, str, tuple[str, ...]], ...]
     """(table, chain, its policy and the rules that must stand in it, in order), each line as
     `iptables -S` prints it."""
+    rules6: tuple[str, ...]
+    """The policy and the rules of FORWARD, likewise of ip6tables; nothing where IPv6 is off."""
 
 
 def expected(topology: Topology, host: str, stage: Stage) -> HostState:
@@ -39,9 +43,11 @@ def expected(topology: Topology, host: str, stage: Stage) -> HostState:
     names = {topology.subinterface(vlan.id) for vlan in topology.vlans}
     return HostState(
         forwarding=bool(routers),
+        forwarding6=any(one.addresses6 for one in routers) if topology.has_ipv6(host) else None,
         addresses=tuple(addresses.items()),
         absent=tuple(sorted(names - set(addresses))),
         rules=_rules(topology, routers),
+        rules6=_rules6(topology, routers) if topology.has_ipv6(host) else (),
     )
 
 
@@ -55,6 +61,12 @@ def _rules(
         (table, chain, _chain(made.get(table, bare), chain))
         for table, chain in (("nat", "POSTROUTING"), ("filter", "FORWARD"))
     )
+
+
+def _rules6(topology: Topology, routers: list[Gateway]) -> tuple[str, ...]:
+    steps = [step for router in routers for step in plan.router(topology, router)]
+    made = [step for step in steps if step["do"] == "ip6tables"]
+    return _chain(made[0] if made else {"lines": (), "policies": {}}, "FORWARD")
 
 
 def _chain(step: plan.Step, chain: str) -> tuple[str, ...]:

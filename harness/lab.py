@@ -25,6 +25,8 @@ EVERYWHERE = ("links", "addresses", "routes", "sysctls", "firewall")
 """What is read of every node before a sweep; neighbours are read at the end of each wave."""
 COUNTING = ("links", "firewall", "conntrack")
 """What is read of every host after a sweep too, because a sweep makes it count."""
+PINGS = ("icmp", "icmp6")
+"""The probes that a route is read for."""
 
 ORDER = tuple(Stage)
 
@@ -165,9 +167,9 @@ class Lab:
         """The route questions of the cells at hand: of each source, and of the router."""
         asked = []
         for cell in chosen:
-            if cell.probe.kind != "icmp" or cell.dst not in self.topology.endpoint_vlans:
+            if cell.probe.kind not in PINGS or cell.dst not in self.topology.endpoint_vlans:
                 continue
-            address = self.topology.endpoint(cell.dst).address
+            address = self.topology.over(cell.probe).endpoint(cell.dst).address
             asked += [(node, f"route-get {address}") for node in (cell.src, *cell.expectation.via)]
         return sorted(set(asked))
 

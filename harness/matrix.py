@@ -8,16 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from itertools import chain, permutations
 
 from harness.expectations import from_router, layer2, layer3, parent, sized, to_router
-from harness.flow import L2_KINDS, L3_KINDS, Cell, Family, Outcome, Probe, Stage
+from harness.flow import (
+    IPV6_L2_KINDS,
+    IPV6_L3_KINDS,
+    KINDS,
+    L2_KINDS,
+    L3_KINDS,
+    Cell,
+    Family,
+    Outcome,
+    Probe,
+    Stage,
+)
 from harness.layer2 import shares_address
-from harness.topology import Endpoint, Gateway, Topology
+from harness.topology import Address, Endpoint, Gateway, Topology
 
-ICMP_OVERHEAD = 28
-"""Octets of an IPv4 header without options (RFC 791) and an ICMP echo header (RFC 792)."""
+ICMP_OVERHEAD = {"icmp": 28, "icmp6": 48}
+"""Octets of an IPv4 header without options (RFC 791) or an IPv6 header (RFC 8200), and of an echo
+request's header (RFC 792, RFC 4443)."""
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """The probes of one IP version, by what they are for."""
+
+    layer2: tuple[str, ...]
+    layer3: tuple[str, ...]
+    resolve: str
+    ping: str
+
+
+IPV4 = _Kinds(L2_KINDS, L3_KINDS, "arp", "icmp")
+IPV6 = _Kinds(IPV6_L2_KINDS, IPV6_L3_KINDS, "ndp", "icmp6")
 
 
 @dataclass(frozen=True)
@@ -30,16 +55,17 @@ class Matrix:
 
 FRAME_KINDS = ("l2-unicast", "l2-broadcast")
 """What a host sends out of its parent interface, and an endpoint with a tag of its own."""
-ALL_KINDS = frozenset(L2_KINDS + L3_KINDS)
+ALL_KINDS = frozenset(KINDS)
+OF_LAYER2, OF_LAYER3 = L2_KINDS + IPV6_L2_KINDS, L3_KINDS + IPV6_L3_KINDS
 KINDS_OF = {
     Family.SAME_VLAN: ALL_KINDS,
-    Family.CROSS_VLAN_L2: frozenset(L2_KINDS),
-    Family.CROSS_VLAN_L3: frozenset(L3_KINDS),
-    Family.GATEWAY_ADDRESS: frozenset(("arp", "icmp")),
-    Family.COLD: frozenset(("icmp",)),
-    Family.PARENT: frozenset(("arp", "icmp", *FRAME_KINDS)),
+    Family.CROSS_VLAN_L2: frozenset(OF_LAYER2),
+    Family.CROSS_VLAN_L3: frozenset(OF_LAYER3),
+    Family.GATEWAY_ADDRESS: frozenset(("arp", "icmp", "ndp", "icmp6")),
+    Family.COLD: frozenset(("icmp", "icmp6")),
+    Family.PARENT: frozenset(("arp", "icmp", "ndp", "icmp6", *FRAME_KINDS)),
     Family.OWN_TAG: frozenset(FRAME_KINDS),
-    Family.MTU: frozenset(("icmp",)),
+    Family.MTU: frozenset(("icmp", "icmp6")),
 }
 """The kinds of probe that a family's cells have."""
 
@@ -58,14 +84,19 @@ def matrix(
         if not of_family & chosen:
             reasons[family] = "none of its probes was chosen"
     missing = [f"{name}: {reasons[name]}" for name in Family if name not in found]
+    missing += [*_held(topology, IPV4, chosen), *_held(topology.ipv6, IPV6, chosen)]
+    return Matrix(cells, tuple(missing))
+
+
+def _held(topology: Topology, version: _Kinds, chosen: frozenset[str]) -> Iterator[str]:
+    """The pairs whose probes would go to somebody else."""
     holders = _holders(topology)
     for src, dst in permutations(topology.endpoints, 2):
         holder = _holder(holders, src, dst)
-        unasked = ", ".join(kind for kind in _unasked(holder, src) if kind in chosen)
+        unasked = ", ".join(kind for kind in _unasked(holder, src, version) if kind in chosen)
         if holder and unasked:
             why = f"{dst.address} is {holder.name}'s in VLAN {src.vlan}"
-            missing.append(f"{unasked} from {src.name} to {dst.name}: {why}")
-    return Matrix(cells, tuple(missing))
+            yield f"{unasked} from {src.name} to {dst.name}: {why}"
 
 
 def kinds(cells: Iterable[Cell]) -> frozenset[str]:
@@ -94,21 +125,28 @@ def _not_applicable(topology: Topology, stages: tuple[Stage, ...]) -> dict[Famil
 
 
 def _stage(topology: Topology, stage: Stage, chosen: frozenset[str]) -> Iterator[Cell]:
-    pairs = _Pairs(topology, stage, chosen)
+    pairs = _Pairs(topology, stage, chosen, IPV4)
     for src, dst in permutations(topology.endpoints, 2):
         yield from pairs.cells(src, dst)
+    pairs6 = _Pairs(topology.ipv6, stage, chosen, IPV6)
+    for src, dst in permutations(topology.ipv6.endpoints, 2):
+        yield from pairs6.cells(src, dst)
     others = [_parent(topology, stage, host.name) for host in topology.hosts]
-    others += [_router(topology, stage, router) for router in topology.routers(stage)]
+    for lab, version in ((topology, IPV4), (topology.ipv6, IPV6)):
+        others += [_router(lab, stage, router, version) for router in lab.routers(stage)]
     yield from (cell for cell in chain(*others) if cell.probe.kind in chosen)
 
 
 class _Pairs:
-    """The cells of pairs of endpoints, in one stage."""
+    """The cells of pairs of endpoints, in one stage, by the probes of one IP version."""
 
-    def __init__(self, topology: Topology, stage: Stage, chosen: frozenset[str]) -> None:
-        self._topology, self._stage, self._chosen = topology, stage, chosen
-        self._probes = [Probe(kind) for kind in L2_KINDS + L3_KINDS if kind in chosen]
-        self._frames = [kind for kind in FRAME_KINDS if kind in chosen]
+    def __init__(
+        self, topology: Topology, stage: Stage, chosen: frozenset[str], version: _Kinds
+    ) -> None:
+        self._topology, self._stage, self._version = topology, stage, version
+        self._probes = [Probe(kind) for kind in version.layer2 + version.layer3 if kind in chosen]
+        self._frames = [kind for kind in FRAME_KINDS if kind in chosen and kind in version.layer2]
+        self._sized = version.ping in chosen
         self._holders = _holders(topology)
 
     def cells(self, src: Endpoint, dst: Endpoint) -> Iterator[Cell]:
@@ -117,7 +155,7 @@ class _Pairs:
         at_layer3 = layer3(topology, stage, src, dst)
         family2 = Family.SAME_VLAN if same else Family.CROSS_VLAN_L2
         family3 = Family.SAME_VLAN if same else Family.CROSS_VLAN_L3
-        unasked = _unasked(_holder(self._holders, src, dst), src)
+        unasked = _unasked(_holder(self._holders, src, dst), src, self._version)
         for probe in self._probes:
             kind = probe.kind
             family = family2 if probe.is_layer2 else family3
@@ -125,9 +163,10 @@ class _Pairs:
             if kind not in unasked:
                 yield Cell(stage, src.name, dst.name, probe, family, expected)
         yield from self._tagged(src, dst)
-        if at_layer3.outcome is Outcome.REACHED and "icmp" in self._chosen:
+        if at_layer3.outcome is Outcome.REACHED and self._sized:
+            ping = self._version.ping
             for octets, expected in sized(topology, src, dst, at_layer3):
-                probe = Probe("icmp", octets - ICMP_OVERHEAD)
+                probe = Probe(ping, octets - ICMP_OVERHEAD[ping])
                 yield Cell(stage, src.name, dst.name, probe, Family.MTU, expected)
 
     def _tagged(self, src: Endpoint, dst: Endpoint) -> Iterator[Cell]:
@@ -139,22 +178,22 @@ class _Pairs:
             yield Cell(self._stage, src.name, dst.name, Probe(kind, tag), Family.OWN_TAG, expected)
 
 
-def _holders(topology: Topology) -> dict[tuple[int, IPv4Address], Endpoint]:
+def _holders(topology: Topology) -> dict[tuple[int, Address], Endpoint]:
     return {(end.vlan, end.address): end for end in topology.endpoints}
 
 
 def _holder(
-    holders: dict[tuple[int, IPv4Address], Endpoint], src: Endpoint, dst: Endpoint
+    holders: dict[tuple[int, Address], Endpoint], src: Endpoint, dst: Endpoint
 ) -> Endpoint | None:
     """Who has the destination's address in the source's VLAN, where that is another VLAN."""
     return holders.get((src.vlan, dst.address)) if src.vlan != dst.vlan else None
 
 
-def _unasked(holder: Endpoint | None, src: Endpoint) -> tuple[str, ...]:
+def _unasked(holder: Endpoint | None, src: Endpoint, version: _Kinds) -> tuple[str, ...]:
     """The probes that would go to another endpoint with the same address, or never leave."""
     if holder is None:
         return ()
-    return L3_KINDS if holder == src else ("arp", *L3_KINDS)
+    return version.layer3 if holder == src else (version.resolve, *version.layer3)
 
 
 def _foreign_tag(topology: Topology, src: Endpoint, dst: Endpoint) -> int | None:
@@ -178,7 +217,7 @@ def _parent(topology: Topology, stage: Stage, host: str) -> Iterator[Cell]:
             yield Cell(stage, host, endpoint.name, Probe(kind), Family.PARENT, expected)
 
 
-def _router(topology: Topology, stage: Stage, router: Gateway) -> Iterator[Cell]:
+def _router(topology: Topology, stage: Stage, router: Gateway, version: _Kinds) -> Iterator[Cell]:
     """Between a router and the endpoints of the VLANs in which it has an address."""
     for endpoint in topology.endpoints:
         if router.address_in(endpoint.vlan) is None:
@@ -186,10 +225,10 @@ def _router(topology: Topology, stage: Stage, router: Gateway) -> Iterator[Cell]
         own = endpoint.host == router.host
         family = Family.PARENT if own else Family.GATEWAY_ADDRESS
         name, host = endpoint.name, router.host
-        for kind in ("arp", "icmp"):
+        for kind in (version.resolve, version.ping):
             expected = to_router(topology, router, endpoint, kind)
             yield Cell(stage, name, host, Probe(kind), family, expected)
         if not topology.host(host).external:
             family = Family.PARENT if own else Family.COLD
             expected = from_router(topology, router, endpoint)
-            yield Cell(stage, host, name, Probe("icmp"), family, expected)
+            yield Cell(stage, host, name, Probe(version.ping), family, expected)

@@ -10,21 +10,26 @@ from harness import walk
 from harness.flow import Cell, Observation, Outcome, Point
 from harness.path import Trace, trace
 from harness.record import BEACON, Record, Sent, Wave
-from harness.sightings import Leg, Sighting, Sightings
+from harness.sightings import ICMP, ICMPV6, Leg, Sighting, Sightings
 from harness.topology import Topology
 from harness.unrouted import Routers
 
 NO_ROUTE_ERRNOS = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 """What Linux answers a send with when no route leads there, or only one of type unreachable."""
 
-UNREACHABLE, PORT_UNREACHABLE, FRAGMENTATION_NEEDED = 3, 3, 4
-"""ICMP type 3 and two of its codes (RFC 792)."""
-ICMP_OUTCOMES = {
-    0: Outcome.NO_ROUTE,
-    1: Outcome.NO_NEIGHBOUR,
-    FRAGMENTATION_NEEDED: Outcome.TOO_BIG,
+Kind = tuple[int | None, int | None, int | None]
+"""(IP protocol, type, code) of an ICMP or ICMPv6 error."""
+PORT_UNREACHABLE = ((ICMP, 3, 3), (ICMPV6, 1, 4))
+ICMP_OUTCOMES: dict[Kind, Outcome] = {
+    (ICMP, 3, 0): Outcome.NO_ROUTE,
+    (ICMP, 3, 1): Outcome.NO_NEIGHBOUR,
+    (ICMP, 3, 4): Outcome.TOO_BIG,
+    (ICMPV6, 1, 0): Outcome.NO_ROUTE,
+    (ICMPV6, 1, 3): Outcome.NO_NEIGHBOUR,
+    (ICMPV6, 2, 0): Outcome.TOO_BIG,
 }
-"""Codes of ICMP type 3 by what they say of the way; all others are a rejection."""
+"""Errors and what they say of the way (RFC 792, RFC 4443, section
+3); all others are a rejection."""
 
 UNRESOLVED = ("INCOMPLETE", "FAILED")
 
@@ -74,6 +79,8 @@ class _Looker:
     ) -> None:
         self._routers = routers
         self._topology, self._cell, self._sent = topology, cell, sent
+        self._addressed = topology.over(cell.probe)
+        self._question = "NDP" if cell.probe.is_ipv6 else "ARP"
         self._wave, self._sightings = wave, sightings
         everything = sightings.by_token.get(sent.token, [])
         self._mine = [seen for seen in everything if seen.t_ns <= wave.closed_ns]
@@ -97,7 +104,7 @@ class _Looker:
             strays=found.strays,
             missing=found.missing,
             lost_at=None if arrival else found.lost_at,
-            seen_source=arrival.src_ip if arrival and self._cell.probe.kind != "arp" else None,
+            seen_source=arrival.src_ip if arrival and not self._cell.probe.is_layer2 else None,
             seen_ttl=arrival.ttl if arrival else None,
             rtt_ms=self._rtt(found),
         )
@@ -153,12 +160,13 @@ class _Looker:
             return None
         state = self._entry(node, next_hop)
         if self._has_asked(node, next_hop) and self._in_vain(node, next_hop, state):
-            return Outcome.NO_NEIGHBOUR, f"no answer to {node}'s ARP for {next_hop}, entry {state}"
+            asked = f"{node}'s {self._question} for {next_hop}"
+            return Outcome.NO_NEIGHBOUR, f"no answer to {asked}, entry {state}"
         return None
 
     def _next_hop_of(self, router: str) -> str | None:
         """Whom a router on the way hands the packet to: the next one, or the destination."""
-        expected, topology = self._cell.expectation, self._topology
+        expected, topology = self._cell.expectation, self._addressed
         if router not in expected.via:
             return None
         place = expected.via.index(router) + 1
@@ -168,11 +176,14 @@ class _Looker:
         return str(following.address_in(expected.vlans[place]))
 
     def _unsaid(self, found: Trace) -> tuple[Outcome, str] | None:
-        """No route, if the router that took it had none and counted it as such."""
+        """No route, if the router that took it had none and counted it as such.
+
+        Of IPv6 a router says so each time: net.ipv6.icmp.ratelimit is a namespace's own, and off.
+        """
         hop = found.hops[-1]
         node, interface = hop.point.node, hop.point.interface
         taken = node in self._cell.expectation.via and hop.point.direction == "in"
-        if not taken or interface == self._topology.trunk:
+        if self._cell.probe.is_ipv6 or not taken or interface == self._topology.trunk:
             return None
         ended = self._routers.ended(node, (node, interface, hop.src_ip, hop.dst_ip))
         expected = self._cell.expectation.outcome is Outcome.NO_ROUTE
@@ -180,13 +191,13 @@ class _Looker:
 
     def _icmp(self, error: Sighting, *, arrived: bool) -> tuple[Outcome, str]:
         packet = error.packet
-        detail = f"ICMP type {packet.icmp_type} code {packet.icmp_code} from {packet.src_ip}"
+        kind = _error(error)
+        name = "ICMPv6" if packet.ip_proto == ICMPV6 else "ICMP"
+        detail = f"{name} type {packet.icmp_type} code {packet.icmp_code} from {packet.src_ip}"
         target = error.packet.quoted.dst_ip if error.packet.quoted else None
-        if packet.icmp_type != UNREACHABLE or packet.icmp_code is None:
-            return Outcome.REJECTED, detail
-        if packet.icmp_code == PORT_UNREACHABLE and packet.src_ip == target and arrived:
+        if kind in PORT_UNREACHABLE and packet.src_ip == target and arrived:
             return Outcome.REFUSED, detail
-        return ICMP_OUTCOMES.get(packet.icmp_code, Outcome.REJECTED), detail
+        return ICMP_OUTCOMES.get(kind, Outcome.REJECTED), detail
 
     def _never_left(self) -> tuple[Outcome, str]:
         """Either its next hop answers no ARP, or nobody knows."""
@@ -195,7 +206,8 @@ class _Looker:
             return Outcome.INCONCLUSIVE, "the probe was not seen leaving its source"
         state = self._entry(self._cell.src, next_hop)
         if self._in_vain(self._cell.src, next_hop, state):
-            return Outcome.NO_NEIGHBOUR, f"no answer to ARP for {next_hop}, entry {state}"
+            asked = f"{self._question} for {next_hop}"
+            return Outcome.NO_NEIGHBOUR, f"no answer to {asked}, entry {state}"
         return Outcome.INCONCLUSIVE, f"not seen leaving, though {next_hop} is {state}"
 
     def _asked(self) -> bool:
@@ -219,12 +231,13 @@ class _Looker:
     def _next_hop(self) -> str | None:
         if self._cell.probe.is_layer2:
             return None
-        endpoints = {end.name: end for end in self._topology.endpoints}
+        topology = self._addressed
+        endpoints = {end.name: end for end in topology.endpoints}
         src, dst = endpoints.get(self._cell.src), endpoints.get(self._cell.dst)
         if src and dst:
-            next_hop = self._topology.next_hop(src, dst)
+            next_hop = topology.next_hop(src, dst)
             return str(next_hop) if next_hop else None
-        return address_of(self._topology, self._cell.dst, self._cell.src)
+        return address_of(topology, self._cell.dst, self._cell.src)
 
     def _at_source(self, leg: Leg) -> Sighting | None:
         """The first frame of a kind that came in at the source."""
@@ -246,6 +259,10 @@ def address_of(topology: Topology, node: str, other: str) -> str | None:
     routers = [one for one in topology.gateways if one.host == node]
     address = routers[0].address_in(vlan) if routers and vlan is not None else None
     return str(address) if address else None
+
+
+def _error(seen: Sighting) -> Kind:
+    return seen.packet.ip_proto, seen.packet.icmp_type, seen.packet.icmp_code
 
 
 def _refused_locally(number: int) -> tuple[Outcome, str]:

@@ -64,7 +64,7 @@ def hop(seen: Sighting) -> Hop:
         src_mac=packet.src_mac or "",
         dst_mac=packet.dst_mac or "",
         src_ip=packet.arp_spa or packet.src_ip,
-        dst_ip=packet.arp_tpa or packet.dst_ip,
+        dst_ip=packet.arp_tpa or packet.nd_target or packet.dst_ip,
         ttl=packet.ttl,
         t_ns=seen.t_ns,
     )

@@ -44,16 +44,38 @@ SYSCTLS = {
 the lab relies on is left to chance; without a rate mask no ICMP error counts against the budget
 that all share (icmp_msgs_burst, 50 at once). `{}` stands for `all` and `default`."""
 
-OPTIONAL_SYSCTLS = {
+IPV6_SYSCTLS = {
+    "net.ipv6.conf.{}.disable_ipv6": "0",
+    "net.ipv6.conf.{}.forwarding": "0",
+    "net.ipv6.conf.{}.hop_limit": "64",
+    "net.ipv6.conf.{}.accept_ra": "0",
+    "net.ipv6.conf.{}.accept_redirects": "0",
+    "net.ipv6.conf.{}.autoconf": "0",
+    "net.ipv6.conf.{}.accept_dad": "0",
+    "net.ipv6.conf.{}.dad_transmits": "0",
+    "net.ipv6.conf.{}.router_solicitations": "0",
+    "net.ipv6.conf.{}.proxy_ndp": "0",
+    "net.ipv6.icmp.ratelimit": "0",
+    "net.ipv6.icmp.ratemask": "255",
+}
+"""What every namespace with IPv6 addresses is given besides. Without duplicate address detection an
+address is there at once. The rate mask names the ICMPv6 types that count against the budget that
+all share: 255 is reserved (RFC 4443, section 2.1), so none does."""
+
+NO_IPV6_SYSCTLS = {
     "net.ipv6.conf.all.disable_ipv6": "1",
     "net.ipv6.conf.default.disable_ipv6": "1",
+}
+"""What every other is given where the kernel has IPv6."""
+
+OPTIONAL_SYSCTLS = {
     "net.ipv4.icmp_msgs_per_sec": "1000000",
     "net.bridge.bridge-nf-call-iptables": "0",
     "net.bridge.bridge-nf-call-ip6tables": "0",
     "net.bridge.bridge-nf-call-arptables": "0",
 }
-"""Set where the kernel has them: IPv6 may be off, br_netfilter absent, and the ICMP budget is a
-namespace's own since Linux 6.14 only."""
+"""Set where the kernel has them: br_netfilter may be absent, and the ICMP budget is a namespace's
+own since Linux 6.14 only."""
 
 
 def build(topology: Topology, kind: EndpointKind) -> tuple[Step, ...]:
@@ -65,7 +87,7 @@ def build(topology: Topology, kind: EndpointKind) -> tuple[Step, ...]:
     external = [host.name for host in topology.hosts if host.external]
     for node in (*topology.nodes, *external):
         steps.append({"do": "namespace", "node": node})
-        steps.append({"do": "sysctl", "node": node, **_sysctls()})
+        steps.append({"do": "sysctl", "node": node, **_sysctls(ipv6=topology.has_ipv6(node))})
     steps.append(_bridge("trunk", topology.mtu))
     steps.append(_bridge("mgmt", 1500))
     for host in topology.hosts:
@@ -104,7 +126,25 @@ def router(topology: Topology, spec: Gateway) -> tuple[Step, ...]:
         steps.append(
             {"do": "route", "node": spec.host, "dst": dst, "via": str(via), "stays": stays}
         )
-    return (*steps, *_rules(topology, spec))
+    return (*steps, *_rules(topology, spec), *_ipv6_router(topology, spec))
+
+
+def _ipv6_router(topology: Topology, spec: Gateway) -> tuple[Step, ...]:
+    """The steps that make a router route IPv6 too: the same, without NAT."""
+    if not spec.addresses6:
+        return ()
+    carried = topology.vlans_of_host(spec.host)
+    steps: list[Step] = [_sysctl(spec.host, "net.ipv6.conf.all.forwarding", "1", was="0")]
+    for vlan_id, address in spec.addresses6:
+        prefix = topology.ipv6.vlan(vlan_id).subnet.prefixlen
+        steps.append(
+            {
+                "do": "address", "node": spec.host, "link": topology.subinterface(vlan_id),
+                "cidr": f"{address}/{prefix}", "stays": vlan_id in carried,
+            }
+        )  # fmt: skip
+    rules = _filter(topology, spec)
+    return (*steps, {**rules, "do": "ip6tables"})
 
 
 def undo(steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -134,12 +174,14 @@ def command(step: Step) -> str:
     words = {**step}
     if step["do"] == "sysctl":
         words["values"] = " ".join(f"{key}={value}" for key, value in step["values"].items())
-    if step["do"] == "iptables":
+    if step["do"] in FIREWALLS:
         policies = [f"-P {chain} {policy}" for chain, policy in step["policies"].items()]
-        rules = [f"iptables -t {step['table']} {line}" for line in (*policies, *step["lines"])]
+        rules = [f"{step['do']} -t {step['table']} {line}" for line in (*policies, *step["lines"])]
         words["rules"] = "; ".join(rules)
     return _COMMANDS[step["do"]].format(**words)
 
+
+FIREWALLS = ("iptables", "ip6tables")
 
 _COMMANDS = {
     "namespace": "ip netns add {node}",
@@ -154,15 +196,17 @@ _COMMANDS = {
     "route": "{node}# ip route add {dst} via {via}",
     "route-delete": "{node}# ip route delete {dst} via {via}",
     "iptables": "{node}# {rules}",
+    "ip6tables": "{node}# {rules}",
 }
 
 
-def _sysctls() -> dict[str, dict[str, str]]:
+def _sysctls(*, ipv6: bool) -> dict[str, dict[str, str]]:
     required: dict[str, str] = {}
-    for key, value in SYSCTLS.items():
+    for key, value in (SYSCTLS | IPV6_SYSCTLS if ipv6 else SYSCTLS).items():
         for name in ("all", "default") if "{}" in key else ("",):
             required[key.format(name)] = value
-    return {"values": required, "optional": OPTIONAL_SYSCTLS}
+    optional = OPTIONAL_SYSCTLS if ipv6 else NO_IPV6_SYSCTLS | OPTIONAL_SYSCTLS
+    return {"values": required, "optional": optional}
 
 
 def _forwarding(host: str, value: str, was: str) -> Step:
@@ -225,6 +269,13 @@ def _rules(topology: Topology, spec: Gateway) -> tuple[Step, ...]:
         f"-A POSTROUTING -o {topology.subinterface(vlan_id)} -j MASQUERADE"
         for vlan_id in spec.masquerade
     )
+    return (
+        {"do": "iptables", "node": spec.host, "table": "nat", "lines": nat, "policies": {}},
+        _filter(topology, spec),
+    )
+
+
+def _filter(topology: Topology, spec: Gateway) -> Step:
     pairs = [
         f"-A FORWARD -i {topology.subinterface(a)} -o {topology.subinterface(b)}"
         for a, b in spec.forward
@@ -238,13 +289,10 @@ def _rules(topology: Topology, spec: Gateway) -> tuple[Step, ...]:
     )
     new = tuple(f"{rule} -j ACCEPT" for rule in pairs)
     policy = {"FORWARD": spec.forward_policy}
-    return (
-        {"do": "iptables", "node": spec.host, "table": "nat", "lines": nat, "policies": {}},
-        {
-            "do": "iptables", "node": spec.host, "table": "filter", "lines": replies + new,
-            "policies": policy,
-        },
-    )  # fmt: skip
+    return {
+        "do": "iptables", "node": spec.host, "table": "filter", "lines": replies + new,
+        "policies": policy,
+    }  # fmt: skip
 
 
 def _undo(step: Step) -> Step | None:
@@ -253,7 +301,7 @@ def _undo(step: Step) -> Step | None:
         return {**step, "values": step["was"], "was": step["values"]}
     if kind == "vlan" or (kind in ("address", "route") and step["stays"]):
         return {**step, "do": f"{kind}-delete"}
-    if kind == "iptables":
+    if kind in FIREWALLS:
         lines = tuple(line.replace("-A ", "-D ", 1) for line in step["lines"])
         return {**step, "lines": lines, "policies": dict.fromkeys(step["policies"], "ACCEPT")}
     return None

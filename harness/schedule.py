@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from ipaddress import IPv6Address
 from itertools import pairwise
 from typing import Any
 
@@ -209,7 +210,7 @@ def _is_control(probe_id: str, cell: Cell) -> bool:
 def _beacon(topology: Topology, probe_id: str, cell: Cell, token: bytes) -> dict[str, Any]:
     """A control for a cell, put out of the switch towards the destination's host."""
     mac = _destination_mac(topology, cell)
-    address = address_of(topology, cell.dst, cell.src)
+    address = address_of(topology.over(cell.probe), cell.dst, cell.src)
     if mac is None or address is None:
         raise ValueError(f"no beacon can stand in for {cell.id}")
     vlan = walk.vlan_of(topology, cell.dst, cell.src)
@@ -227,6 +228,9 @@ def _beacon(topology: Topology, probe_id: str, cell: Cell, token: bytes) -> dict
 
 def _destination_mac(topology: Topology, cell: Cell) -> str | None:
     many = MANY.get(cell.probe.kind)
+    if cell.probe.kind == "ndp":
+        address = address_of(topology.ipv6, cell.dst, cell.src)
+        return _solicited_node(address) if address else None
     return many or (_mac(topology, cell.dst) if cell.dst in topology.endpoint_vlans else None)
 
 
@@ -235,6 +239,11 @@ def _mac(topology: Topology, node: str) -> str:
     if node in topology.endpoint_vlans:
         return topology.endpoint(node).mac
     return topology.trunk_mac(node)
+
+
+def _solicited_node(address: str) -> str:
+    """The MAC address of the group that an IPv6 address listens to (RFC 4291, 2.7.1; RFC 2464)."""
+    return f"33:33:ff:{IPv6Address(address).packed[-3:].hex(':')}"
 
 
 def _probe(topology: Topology, probe_id: str, cell: Cell, token: bytes) -> dict[str, Any]:
@@ -247,8 +256,8 @@ def _probe(topology: Topology, probe_id: str, cell: Cell, token: bytes) -> dict[
         "token": token,
         "src_mac": _mac(topology, cell.src),
         "dst_mac": _destination_mac(topology, cell),
-        "dst_ip": address_of(topology, cell.dst, cell.src),
-        "size": argument if kind == "icmp" else None,
+        "dst_ip": address_of(topology.over(cell.probe), cell.dst, cell.src),
+        "size": argument if kind in ("icmp", "icmp6") else None,
         "tag": argument if kind.startswith("l2-") else None,
         "port": ECHO_PORT,
         "await": cell.expectation.outcome is Outcome.REACHED,
@@ -267,6 +276,7 @@ def _responders(
             "interface": end.interface,
             "mac": end.mac,
             "address": str(end.address),
+            "address6": str(end.address6) if end.address6 else None,
             "kinds": sorted({cell.probe.kind for _, cell in asked.get(end.name, [])}),
             "tokens": [
                 tokens[probe_id]

@@ -1,7 +1,8 @@
 """Find probes and what ties to them in captured frames.
 
 A token in a frame is a sighting of its probe. Replies that carry no token tie by what they quote:
-an ARP reply by target address and asker's MAC, a SYN-ACK or RST by the connection's addresses and
+an ARP reply by target address and asker's MAC, a neighbour advertisement by target and the address
+that its solicitation was made to come from, a SYN-ACK or RST by the connection's addresses and
 ports and the SYN's sequence number, an ICMP error by the packet in it. All maps are of one record,
 and tokens of other stages are not in them: a late packet is nobody's.
 """
@@ -28,7 +29,11 @@ SYN, RST, ACK = 0x02, 0x04, 0x10
 ECHO_REPLY, ECHO_REQUEST = 0, 8
 """RFC 792."""
 NOBODY = "0.0.0.0"  # noqa: S104 - an address in an ARP probe (RFC 5227), not one to listen on
-ICMP, TCP, UDP = 1, 6, 17
+ECHO6_REQUEST, ECHO6_REPLY = 128, 129
+"""RFC 4443."""
+SOLICITATION, ADVERTISEMENT = 135, 136
+"""RFC 4861."""
+ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 """IANA's protocol numbers."""
 
 
@@ -56,13 +61,13 @@ class Sighting(NamedTuple):
 
 @dataclass
 class Sightings:
-    """Every sighting of a record by token, and the ARP requests and replies of the kernels."""
+    """Every sighting of a record by token, and the ARP and NDP questions of the kernels."""
 
     by_token: dict[str, list[Sighting]] = field(default_factory=lambda: defaultdict(list))
     asked: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
     """(node, address): when the node's kernel asked for it."""
     answered: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
-    """(node, address): when an ARP reply for it came in at the node."""
+    """(node, address): when an answer for it came in at the node."""
     foreign: list[int] = field(default_factory=list)
     """Numbers of probe frames whose token is none of this record's."""
 
@@ -94,14 +99,15 @@ class _Finder:
     def __init__(self, tokens: dict[bytes, str]) -> None:
         self.result = Sightings()
         self._tokens = tokens
-        self._arp: dict[tuple[str | None, str | None], str] = {}
+        self._asking: dict[tuple[str | None, str | None], str] = {}
+        """(target, MAC or IPv6 address of who asked): a probe that asks for a neighbour."""
         self._tcp: dict[TcpKey, tuple[str, int]] = {}
         self._packets: dict[int, Packet] = {}
 
     def carried(self, number: int, frame: Frame) -> bool:
         """Assign the frame by the token that it carries where one is looked for first."""
         packet = self._packets[number] = dissect(frame.raw)
-        token = self._tokens.get(packet.payload[:TOKEN_OCTETS])
+        token = self._tokens.get((packet.nd_nonce or packet.payload)[:TOKEN_OCTETS])
         leg = _leg(packet)
         if token is None or leg is None:
             if packet.ethertype == ETHERTYPE_PROBE and token is None:
@@ -117,6 +123,8 @@ class _Finder:
         packet = self._packets[number]
         if packet.ethertype == ETHERTYPE_ARP:
             self._tied_arp(number, frame, packet)
+        elif packet.nd_target:
+            self._tied_ndp(number, frame, packet)
         elif packet.quoted:
             token = self._quoted(packet.quoted)
             if token:
@@ -128,7 +136,9 @@ class _Finder:
 
     def _remember(self, packet: Packet, token: str) -> None:
         if packet.arp_op:
-            self._arp[(packet.arp_tpa, packet.arp_sha)] = token
+            self._asking[(packet.arp_tpa, packet.arp_sha)] = token
+        elif packet.nd_target:
+            self._asking[(packet.nd_target, packet.src_ip)] = token
         elif packet.tcp_seq is not None:
             self._tcp[_key(packet)] = (token, packet.tcp_seq)
 
@@ -138,9 +148,21 @@ class _Finder:
         elif packet.arp_op == 2 and packet.arp_spa:  # noqa: PLR2004 - ARP's reply, RFC 826
             if frame.direction == "in":
                 self.result.answered[(frame.node, packet.arp_spa)].append(frame.t_ns)
-            token = self._arp.get((packet.arp_spa, packet.arp_tha))
+            token = self._asking.get((packet.arp_spa, packet.arp_tha))
             if token and packet.arp_tpa == NOBODY:
                 self._add(number, frame, token, Leg.REPLY)
+
+    def _tied_ndp(self, number: int, frame: Frame, packet: Packet) -> None:
+        place = (frame.node, str(packet.nd_target))
+        if packet.icmp_type == SOLICITATION:
+            if frame.direction == "out":
+                self.result.asked[place].append(frame.t_ns)
+            return
+        if frame.direction == "in":
+            self.result.answered[place].append(frame.t_ns)
+        token = self._asking.get((packet.nd_target, packet.dst_ip))
+        if token:
+            self._add(number, frame, token, Leg.REPLY)
 
     def _tied_tcp(self, number: int, frame: Frame, packet: Packet) -> None:
         flags = packet.tcp_flags or 0
@@ -188,6 +210,15 @@ def _key(packet: Packet) -> TcpKey:
     return (packet.src_ip, packet.src_port, packet.dst_ip, packet.dst_port)
 
 
+_ICMP_LEGS: dict[tuple[int | None, int], Leg] = {
+    (ICMP, ECHO_REQUEST): Leg.REQUEST,
+    (ICMP, ECHO_REPLY): Leg.REPLY,
+    (ICMPV6, ECHO6_REQUEST): Leg.REQUEST,
+    (ICMPV6, ECHO6_REPLY): Leg.REPLY,
+    (ICMPV6, SOLICITATION): Leg.REQUEST,
+}
+
+
 def _leg(packet: Packet) -> Leg | None:
     """Which way a frame with a token at its usual place was going; None for neither."""
     if packet.ethertype == ETHERTYPE_PROBE:
@@ -195,9 +226,8 @@ def _leg(packet: Packet) -> Leg | None:
         return {b"\x01": Leg.REQUEST, b"\x02": Leg.REPLY}.get(operation)
     if packet.arp_op:
         return Leg.REQUEST if packet.arp_op == 1 else None
-    if packet.ip_proto == ICMP:
-        kinds = {ECHO_REQUEST: Leg.REQUEST, ECHO_REPLY: Leg.REPLY}
-        return kinds.get(-1 if packet.icmp_type is None else packet.icmp_type)
+    if packet.icmp_type is not None:
+        return _ICMP_LEGS.get((packet.ip_proto, packet.icmp_type))
     if packet.ip_proto == UDP:
         return Leg.REQUEST if packet.dst_port == ECHO_PORT else Leg.REPLY
     if packet.tcp_flags is not None and packet.tcp_flags & (SYN | ACK | RST) == SYN:

@@ -27,6 +27,7 @@ class FourSteps:
 
 def four_steps(topology: Topology, verdict: Verdict, evidence: Iterable[Evidence]) -> FourSteps:
     """Follow one routed probe, table by table and hop by hop."""
+    topology = topology.over(verdict.cell.probe)
     tables = {reading.name: reading.parsed for reading in evidence}
     hops = {(hop.point.node, hop.point.interface, hop.point.direction): hop
             for hop in verdict.observation.path}  # fmt: skip
@@ -134,9 +135,9 @@ def _neighbour(
     ]
     known = {entry["mac"] for entry in entries}
     sent_to = left.dst_mac if left else None
-    return known == {sent_to}, (
-        f"{router}'s ARP table has {address} at {sorted(known)}; sent to {sent_to}"
-    )
+    table = "NDP" if ":" in address else "ARP"
+    said = f"{router}'s {table} table has {address} at {sorted(known)}; sent to {sent_to}"
+    return known == {sent_to}, said
 
 
 def _delivery(came: Hop | None, arrived: Hop | None, dst: Endpoint, out: str) -> Step:

@@ -2,8 +2,11 @@
 
 
 def test_forwarding(on_host):
-    """Only the gateway forwards, and only while it routes."""
-    assert bool(on_host.host.sysctl("net.ipv4.ip_forward")) == on_host.expected.forwarding
+    """Only the gateway forwards, and only while it routes; IPv6 where it has any."""
+    wanted, sysctl = on_host.expected, on_host.host.sysctl
+    asked = () if wanted.forwarding6 is None else ("net.ipv6.conf.all.forwarding",)
+    found = [bool(sysctl(key)) for key in ("net.ipv4.ip_forward", *asked)]
+    assert found == [wanted.forwarding, wanted.forwarding6][: len(found)]
 
 
 def test_addresses(on_host):
@@ -30,8 +33,15 @@ def test_iptables_rules(on_host):
         (table, chain, tuple(_rules(on_host, table, chain)))
         for table, chain, _ in on_host.expected.rules
     )
-    assert found == on_host.expected.rules
+    assert (found, _rules6(on_host)) == (on_host.expected.rules, on_host.expected.rules6)
 
 
 def _rules(on_host, table, chain):
     return on_host.host.check_output(f"{on_host.iptables} -t {table} -S {chain}").splitlines()
+
+
+def _rules6(on_host):
+    if on_host.expected.forwarding6 is None:
+        return ()
+    ip6tables = on_host.iptables.replace("iptables", "ip6tables")
+    return tuple(on_host.host.check_output(f"{ip6tables} -t filter -S FORWARD").splitlines())

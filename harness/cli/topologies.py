@@ -107,6 +107,8 @@ def _topology_json(found: Topology) -> dict[str, Any]:
                 "id": vlan.id,
                 "subnet": str(vlan.subnet),
                 "gateway": str(vlan.gateway) if vlan.gateway else None,
+                "subnet6": str(vlan.subnet6) if vlan.subnet6 else None,
+                "gateway6": str(vlan.gateway6) if vlan.gateway6 else None,
                 "network": vlan.network,
                 "mode": vlan.mode,
                 "mtu": vlan.mtu,
@@ -119,12 +121,17 @@ def _topology_json(found: Topology) -> dict[str, Any]:
                 "host": end.host,
                 "vlan": end.vlan,
                 "address": str(end.address),
+                "address6": str(end.address6) if end.address6 else None,
                 "mac": end.mac,
             }
             for end in found.endpoints
         ],
         "gateways": [
-            {"host": router.host, "addresses": {vlan: str(own) for vlan, own in router.addresses}}
+            {
+                "host": router.host,
+                "addresses": {vlan: str(own) for vlan, own in router.addresses},
+                "addresses6": {vlan: str(own) for vlan, own in router.addresses6},
+            }
             for router in found.gateways
         ],
         "nodes": list(found.nodes),
@@ -139,19 +146,25 @@ def _topology_tables(found: Topology) -> list[tuple[tuple[str, ...], Sequence[tu
     ]
     vlans = [
         (
-            str(vlan.id), str(vlan.subnet), str(vlan.gateway or "none"), vlan.network, vlan.mode,
-            str(vlan.mtu),
+            str(vlan.id), _both(vlan.subnet, vlan.subnet6),
+            _both(vlan.gateway or "none", vlan.gateway6), vlan.network, vlan.mode, str(vlan.mtu),
         )
         for vlan in found.vlans
     ]  # fmt: skip
     endpoints = [
-        (end.name, end.host, str(end.vlan), str(end.address), end.mac) for end in found.endpoints
+        (end.name, end.host, str(end.vlan), _both(end.address, end.address6), end.mac)
+        for end in found.endpoints
     ]
     return [
         (("host", f"management ({found.management})", f"trunk ({found.trunk})", "MTU"), hosts),
         (("VLAN", "subnet", "gateway", "network", "macvlan mode", "MTU"), vlans),
         (("endpoint", "host", "VLAN", "address", "MAC"), endpoints),
     ]
+
+
+def _both(ipv4: object, ipv6: object) -> str:
+    """What stands in one column for both IP versions."""
+    return f"{ipv4}, {ipv6}" if ipv6 else f"{ipv4}"
 
 
 def _trunk(found: Topology, host: Host) -> tuple[str, str]:

@@ -32,10 +32,10 @@ class NamespaceEndpoints:
                 "stays": False,
             },
         )
-        if vlan.gateway is None:
-            return steps
-        via = str(vlan.gateway)
-        return (
-            *steps,
-            {"do": "route", "node": endpoint.name, "dst": "default", "via": via, "stays": False},
+        if endpoint.address6 and vlan.subnet6:
+            cidr = f"{endpoint.address6}/{vlan.subnet6.prefixlen}"
+            steps += ({**steps[1], "cidr": cidr},)
+        return steps + tuple(
+            {"do": "route", "node": endpoint.name, "dst": "default", "via": via, "stays": False}
+            for via in map(str, filter(None, (vlan.gateway, vlan.gateway6)))
         )

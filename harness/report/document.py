@@ -39,8 +39,9 @@ def document(report: RunReport) -> dict[str, Any]:
 def raw_files(evidence: tuple[Evidence, ...]) -> dict[str, str]:
     """Where the raw text of each reading goes, by its name: a path relative to the run folder.
 
-    `/` becomes `-`; a name that would then share another's file gets a number. A node's answers to
-    `ip route get`, of which there is one for each pair, share a file on purpose.
+    `/` becomes `-`, as does the `:` of IPv6 addresses, which not every file system takes; a name
+    that would then share another's file gets a number. A node's answers to `ip route get`, of which
+    there is one for each pair, share a file on purpose.
     """
     files: dict[str, str] = {}
     taken: set[str] = set()
@@ -48,7 +49,7 @@ def raw_files(evidence: tuple[Evidence, ...]) -> dict[str, str]:
         if entry.kind == "route-get":
             files[entry.name] = f"evidence/{entry.stage}-{entry.node}-route-get.txt"
             continue
-        stem = re.sub(r"[/\\\x00-\x1f\ud800-\udfff]", "-", entry.name)[:200]
+        stem = re.sub(r"[/:\\\x00-\x1f\ud800-\udfff]", "-", entry.name)[:200]
         path, number = f"evidence/{stem}.txt", 1
         while path in taken:
             number += 1

@@ -1,7 +1,7 @@
 """Frames and packets as octets. MAC and IP addresses are given as text.
 
-IPv4 headers have their checksum; those of TCP and UDP are left at 0, as a capture on the sending
-machine may have them.
+IPv4 headers have their checksum; those of TCP, UDP and ICMPv6 are left at 0, as a capture on the
+sending machine may have them.
 """
 
 from __future__ import annotations
@@ -10,9 +10,20 @@ import socket
 from dataclasses import dataclass
 from struct import Struct, pack
 
-from harness.worker.wire import ETH_P_8021Q, ETH_P_ARP, ETH_P_IP, mac
+from harness.worker.wire import (
+    ADVERTISEMENT,
+    ETH_P_8021Q,
+    ETH_P_ARP,
+    ETH_P_IP,
+    ETH_P_IPV6,
+    ND_HOP_LIMIT,
+    SOLICITATION,
+    mac,
+    solicited_node,
+)
 
 _IPV4 = Struct("!BBHHHBBH4s4s")
+_IPV6 = Struct("!IHBB16s16s")
 _TCP = Struct("!HHIIBBHHH")
 _ETHERNET_OCTETS = 14
 _TAG_OCTETS = 4
@@ -50,6 +61,23 @@ def arp_request(sender: tuple[str, str], address: str) -> bytes:
     return ethernet("ff:ff:ff:ff:ff:ff", sender[0], ETH_P_ARP, body)
 
 
+def solicitation(sender: tuple[str, str], address: str) -> bytes:
+    """The frame in which a kernel asks who has an IPv6 address (RFC 4861, section 4.3)."""
+    dst_mac, group = solicited_node(address)
+    body = pack("!BBHI", SOLICITATION, 0, 0, 0) + _packed(address) + b"\1\1" + mac(sender[0])
+    dst = socket.inet_ntop(socket.AF_INET6, group)
+    packet = Ip(sender[1], dst, socket.IPPROTO_ICMPV6, body, ND_HOP_LIMIT)
+    return ethernet(dst_mac.hex(":"), sender[0], ETH_P_IPV6, packet.encode())
+
+
+def advertisement(holder: tuple[str, str], asker: tuple[str, str]) -> bytes:
+    """The frame in which a kernel answers; both are (MAC address, IP address)."""
+    flags = 0x60 << 24  # solicited, override
+    body = pack("!BBHI", ADVERTISEMENT, 0, 0, flags) + _packed(holder[1]) + b"\2\1" + mac(holder[0])
+    packet = Ip(holder[1], asker[1], socket.IPPROTO_ICMPV6, body, ND_HOP_LIMIT)
+    return ethernet(asker[0], holder[0], ETH_P_IPV6, packet.encode())
+
+
 def tcp(ports: tuple[int, int], flags: int, numbers: tuple[int, int], data: bytes = b"") -> bytes:
     """A TCP segment (RFC 9293) without options; numbers are (sequence, acknowledgement)."""
     offset = _TCP.size // 4 << 4
@@ -63,7 +91,7 @@ def udp(ports: tuple[int, int], data: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Ip:
-    """An IPv4 packet (RFC 791) without options."""
+    """An IPv4 packet (RFC 791) without options, or an IPv6 one (RFC 8200) without extensions."""
 
     src: str
     dst: str
@@ -71,9 +99,23 @@ class Ip:
     body: bytes
     ttl: int = 64
     df: bool = False
+    """Of IPv6 always: no router fragments it."""
+
+    @property
+    def is_ipv6(self) -> bool:
+        """By its addresses."""
+        return ":" in self.dst
+
+    @property
+    def ethertype(self) -> int:
+        """What stands before it in a frame."""
+        return ETH_P_IPV6 if self.is_ipv6 else ETH_P_IP
 
     def encode(self) -> bytes:
         """The packet as octets."""
+        if self.is_ipv6:
+            head6 = (6 << 28, len(self.body), self.protocol, self.ttl)
+            return _IPV6.pack(*head6, _packed(self.src), _packed(self.dst)) + self.body
         fragment = _DONT_FRAGMENT if self.df else 0
         ends = socket.inet_aton(self.src), socket.inet_aton(self.dst)
         head = (_VERSION_5_WORDS, 0, _IPV4.size + len(self.body), 0, fragment, self.ttl)
@@ -83,11 +125,20 @@ class Ip:
     @classmethod
     def decode(cls, raw: bytes) -> Ip:
         """The packet in an untagged frame that `encode` made, padding left out."""
+        if raw[_ETHERNET_OCTETS] >> 4 == 6:  # noqa: PLR2004 - the version
+            _, size, following, hops, *both = _IPV6.unpack_from(raw, _ETHERNET_OCTETS)
+            source, target = (socket.inet_ntop(socket.AF_INET6, end) for end in both)
+            begin = _ETHERNET_OCTETS + _IPV6.size
+            return cls(source, target, following, raw[begin : begin + size], hops, df=True)
         fields = _IPV4.unpack_from(raw, _ETHERNET_OCTETS)
         _, _, length, _, fragment, ttl, protocol, _, src, dst = fields
         body = raw[_ETHERNET_OCTETS + _IPV4.size : _ETHERNET_OCTETS + length]
         ends = socket.inet_ntoa(src), socket.inet_ntoa(dst)
         return cls(*ends, protocol, body, ttl, bool(fragment & _DONT_FRAGMENT))
+
+
+def _packed(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6, address)
 
 
 def _checksum(header: bytes) -> int:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.testing.stack import Stacks
-from harness.testing.state import Node, State
+from harness.testing.state import EVERYTHING, Node, State
 
 Answer = dict[str, Any]
-FIREWALL = "iptables-nft"
+FIREWALL, FIREWALL6 = "iptables-nft", "ip6tables-nft"
 FACTS = {
     "kernel": "fake",
     "machine": "fake",
@@ -82,6 +82,9 @@ class Readings:
             return _said(node.sysctls.get(words[-1], "0"))
         if program == "ip" and "show" in words:
             return _link_shown(node, words[-1])
+        if program.startswith("ip6tables") and "-S" in words:
+            policy = node.policies6.get("FORWARD", "ACCEPT")
+            return _said("\n".join([f"-P FORWARD {policy}", *node.rules6]))
         if program.startswith("iptables") and "-S" in words:
             table, chain = words[words.index("-t") + 1], words[-1]
             rules = _rules(node, table, chain)
@@ -125,7 +128,8 @@ class Readings:
         ]
         for dst, via in node.routes.items():
             way = node.route(via)
-            found += [_route(dst, via, way[0].name, None)] if way else []
+            shown = "default" if dst in EVERYTHING.values() else dst
+            found += [_route(shown, via, way[0].name, None)] if way else []
         return found
 
     def _route_get(self, name: str, address: str) -> Answer:
@@ -133,7 +137,7 @@ class Readings:
         if way is None:
             return {"dst": address, "error": "Network is unreachable"}
         link, hop = way
-        found = {"interface": link.name, "source": str(link.addresses[0].ip)}
+        found = {"interface": link.name, "source": link.own(address)}
         return {"dst": address, "via": None if hop == address else hop, **found}
 
     def _fdb(self, name: str) -> list[Answer]:
@@ -146,7 +150,11 @@ class Readings:
     def _firewall(self, name: str) -> list[Answer]:
         node = self._state.nodes[name]
         counted = {"backend": FIREWALL, "packets": 0, "octets": 0}
-        return [
+        counted6 = {**counted, "backend": FIREWALL6, "table": "filter", "chain": "FORWARD"}
+        forward = node.policies6.get("FORWARD")
+        of_ipv6: list[Answer] = [{"policy": forward}, *({"rule": rule} for rule in node.rules6)]
+        found6 = [{**counted6, **entry} for entry in of_ipv6] if forward else []
+        return found6 + [
             {**counted, "table": table, "chain": chain, **entry}
             for table in node.rules
             for chain in CHAINS.get(table, ())

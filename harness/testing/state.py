@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 from typing import Any
 
 Step = dict[str, Any]
 LinkName = tuple[str, str]
 """(node, interface)"""
+
+EVERYTHING = {4: "0.0.0.0/0", 6: "::/0"}
+"""The network of a default route, by IP version."""
 
 
 class Refused(Exception):
@@ -32,12 +35,17 @@ class Link:
     """Of a macvlan interface."""
     hairpin: bool = False
     """Of a switch port."""
-    addresses: list[IPv4Interface] = field(default_factory=list)
+    addresses: list[IPv4Interface | IPv6Interface] = field(default_factory=list)
 
     @property
     def has(self) -> set[str]:
         """Its addresses, without prefix length."""
         return {str(address.ip) for address in self.addresses}
+
+    def own(self, peer: str) -> str:
+        """The address that it talks to a peer with: its first of that IP version."""
+        version = ip_address(peer).version
+        return next(str(one.ip) for one in self.addresses if one.version == version)
 
 
 @dataclass
@@ -47,20 +55,26 @@ class Node:
     links: dict[str, Link] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=dict)
     routes: dict[str, str] = field(default_factory=dict)
-    """Next hops by destination: `default`, or a network with its prefix length."""
+    """Next hops by destination, a network with its prefix length."""
     rules: dict[str, list[str]] = field(default_factory=dict)
     """The rules of each iptables table, as `-S` prints them."""
     policies: dict[str, str] = field(default_factory=dict)
+    rules6: list[str] = field(default_factory=list)
+    """The rules of the filter table of ip6tables."""
+    policies6: dict[str, str] = field(default_factory=dict)
 
     def route(self, address: str) -> tuple[Link, str] | None:
         """(interface, next hop) for an address; None where no route leads."""
-        wanted = IPv4Address(address)
-        static = [via for dst, via in self.routes.items()
-                  if dst != "default" and wanted in IPv4Network(dst)]  # fmt: skip
-        for hop in (address, *static, self.routes.get("default")):
+        wanted = ip_address(address)
+        static = [
+            (-ip_network(dst).prefixlen, via)
+            for dst, via in self.routes.items()
+            if wanted in ip_network(dst)
+        ]
+        for hop in (address, *(via for _, via in sorted(static))):
             for link in self.links.values():
                 nets = [own.network for own in link.addresses]
-                if hop and any(IPv4Address(hop) in net for net in nets):
+                if any(ip_address(hop) in net for net in nets):
                     return link, hop
         return None
 
@@ -84,6 +98,7 @@ class State:
             "route": self._route,
             "route-delete": self._route_delete,
             "iptables": self._iptables,
+            "ip6tables": self._ip6tables,
         }
 
     def apply(self, step: Step) -> None:
@@ -158,24 +173,39 @@ class State:
         self._add(step["node"], link)
 
     def _address(self, step: Step) -> None:
-        self.link((step["node"], step["link"])).addresses.append(IPv4Interface(step["cidr"]))
+        self.link((step["node"], step["link"])).addresses.append(ip_interface(step["cidr"]))
 
     def _address_delete(self, step: Step) -> None:
         link = self.link((step["node"], step["link"]))
-        link.addresses.remove(IPv4Interface(step["cidr"]))
+        link.addresses.remove(ip_interface(step["cidr"]))
 
     def _route(self, step: Step) -> None:
-        self.nodes[step["node"]].routes[step["dst"]] = step["via"]
+        self.nodes[step["node"]].routes[_network(step)] = step["via"]
 
     def _route_delete(self, step: Step) -> None:
-        del self.nodes[step["node"]].routes[step["dst"]]
+        del self.nodes[step["node"]].routes[_network(step)]
 
     def _iptables(self, step: Step) -> None:
         node = self.nodes[step["node"]]
-        rules = node.rules.setdefault(step["table"], [])
-        for line in step["lines"]:
-            if line.startswith("-A "):
-                rules.append(line)
-            else:
-                rules.remove(line.replace("-D ", "-A ", 1))
+        _restore(node.rules.setdefault(step["table"], []), step["lines"])
         node.policies.update(step["policies"])
+
+    def _ip6tables(self, step: Step) -> None:
+        node = self.nodes[step["node"]]
+        _restore(node.rules6, step["lines"])
+        node.policies6.update(step["policies"])
+
+
+def _restore(rules: list[str], lines: Sequence[str]) -> None:
+    for line in lines:
+        if line.startswith("-A "):
+            rules.append(line)
+        else:
+            rules.remove(line.replace("-D ", "-A ", 1))
+
+
+def _network(step: Step) -> str:
+    """Where a route leads to: `default` is everything of its next hop's IP version."""
+    if step["dst"] != "default":
+        return str(step["dst"])
+    return EVERYTHING[ip_address(step["via"]).version]

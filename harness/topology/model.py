@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 
-from harness.flow import Stage
+from harness.flow import Probe, Stage
+
+Address = IPv4Address | IPv6Address
+Subnet = IPv4Network | IPv6Network
+"""IPv4, but for `Topology.ipv6`."""
 
 MODES = ("bridge", "private", "vepa", "passthru")
 """macvlan's modes, as ip-link(8) names them; `source` is for no network of containers."""
@@ -20,8 +24,8 @@ class Vlan:
     """An IEEE 802.1Q VLAN, the subnet on it and the Docker network that people reach it by."""
 
     id: int
-    subnet: IPv4Network
-    gateway: IPv4Address | None
+    subnet: Subnet
+    gateway: Address | None
     """The default route of its endpoints, whether or not a host holds that address."""
     network: str
     mtu: int
@@ -56,7 +60,7 @@ class Endpoint:
     name: str
     host: str
     vlan: int
-    address: IPv4Address
+    address: Address
     mac: str
     address6: IPv6Address | None = None
 
@@ -68,7 +72,7 @@ class Gateway:
     """What the gateway host is given in the stage `routed`."""
 
     host: str
-    addresses: tuple[tuple[int, IPv4Address], ...]
+    addresses: tuple[tuple[int, Address], ...]
     """(VLAN id, address) for each sub-interface that it has."""
     masquerade: tuple[int, ...]
     """VLANs on whose sub-interface packets leave with the gateway's own address."""
@@ -76,13 +80,13 @@ class Gateway:
     """`ACCEPT` or `DROP`, the policy of the filter table's FORWARD chain."""
     forward: tuple[tuple[int, int], ...]
     """(from VLAN, to VLAN) pairs that have rules of their own in FORWARD."""
-    routes: tuple[tuple[int, IPv4Address], ...] = ()
+    routes: tuple[tuple[int, Address], ...] = ()
     """(VLAN id, next hop) for each VLAN that another router leads to."""
     rp_filter: int = 0
     """net.ipv4.conf.*.rp_filter: 0 off, 1 strict, 2 loose (RFC 3704)."""
     addresses6: tuple[tuple[int, IPv6Address], ...] = ()
 
-    def address_in(self, vlan: int) -> IPv4Address | None:
+    def address_in(self, vlan: int) -> Address | None:
         """The gateway's own address in a VLAN, or None."""
         return dict(self.addresses).get(vlan)
 
@@ -132,6 +136,36 @@ class Topology:
         """The host of each endpoint."""
         return {endpoint.name: endpoint.host for endpoint in self.endpoints}
 
+    @cached_property
+    def ipv6(self) -> Topology:
+        """The same lab with IPv6 addresses in the place of IPv4 ones, and nothing without one.
+
+        Routers translate no IPv6 address, and Linux has no rp_filter for it.
+        """
+        vlans = tuple(
+            replace(vlan, subnet=vlan.subnet6, gateway=vlan.gateway6)
+            for vlan in self.vlans
+            if vlan.subnet6
+        )
+        endpoints = tuple(
+            replace(end, address=end.address6) for end in self.endpoints if end.address6
+        )
+        gateways = tuple(
+            replace(one, addresses=one.addresses6, masquerade=(), routes=(), rp_filter=0)
+            for one in self.gateways
+            if one.addresses6
+        )
+        return replace(self, vlans=vlans, endpoints=endpoints, gateways=gateways)
+
+    def over(self, probe: Probe) -> Topology:
+        """The lab with the addresses that a probe goes to."""
+        return self.ipv6 if probe.is_ipv6 else self
+
+    def has_ipv6(self, node: str) -> bool:
+        """Whether a node has an IPv6 address in any stage."""
+        routers = {router.host for router in self.ipv6.gateways}
+        return node in self.ipv6.endpoint_vlans or node in routers
+
     @property
     def configured(self) -> tuple[Gateway, ...]:
         """The gateways that the harness makes in the stage `routed`, and takes back."""
@@ -156,7 +190,7 @@ class Topology:
         hosts = tuple(host.name for host in self.hosts if not host.external)
         return (*hosts, "switch", *(endpoint.name for endpoint in self.endpoints))
 
-    def next_hop(self, src: Endpoint, dst: Endpoint) -> IPv4Address | None:
+    def next_hop(self, src: Endpoint, dst: Endpoint) -> Address | None:
         """Where an endpoint sends what is for another: to it, if it seems to be in its subnet."""
         vlan = self.vlan(src.vlan)
         return dst.address if dst.address in vlan.subnet else vlan.gateway

@@ -27,6 +27,10 @@ SYSCTLS = (
     "net.ipv4.icmp_ratelimit",
     "net.ipv4.icmp_echo_ignore_all",
     "net.ipv6.conf.all.disable_ipv6",
+    "net.ipv6.conf.all.forwarding",
+    "net.ipv6.conf.all.accept_ra",
+    "net.ipv6.conf.all.proxy_ndp",
+    "net.ipv6.icmp.ratelimit",
     "net.bridge.bridge-nf-call-iptables",
     "net.netfilter.nf_conntrack_count",
     "net.netfilter.nf_conntrack_max",
@@ -142,8 +146,12 @@ def _addresses(node: str) -> tuple[Any, str]:
 
 
 def _routes(node: str) -> tuple[Any, str]:
-    dumped = namespaces.route(node).get_routes(family=socket.AF_INET, table=MAIN_TABLE)
-    messages = [message for message in dumped if not message["flags"] & RTM_F_CLONED]
+    messages = [
+        message
+        for family in (socket.AF_INET, socket.AF_INET6)
+        for message in namespaces.route(node).get_routes(family=family, table=MAIN_TABLE)
+        if not message["flags"] & RTM_F_CLONED
+    ]
     with namespaces.entered(node):
         parsed = [
             {
@@ -197,7 +205,7 @@ def _firewall(found: list[dict[str, str]]) -> tuple[Any, str]:
 
 
 def _conntrack(node: str) -> tuple[Any, str]:
-    asked = bytes([socket.AF_INET, 0, 0, 0])  # struct nfgenmsg
+    asked = bytes([socket.AF_UNSPEC, 0, 0, 0])  # struct nfgenmsg
     messages = []
     for body in netlink.dump(node, NETLINK_NETFILTER, CONNTRACK_GET, asked):
         message = nfct_msg(netlink.message(CONNTRACK_GET, 0, body))
@@ -218,12 +226,12 @@ def _flow(message: Any) -> dict[str, Any]:
 def _tuple(half: Any) -> dict[str, Any]:
     ip, proto = half.get_attr("CTA_TUPLE_IP"), half.get_attr("CTA_TUPLE_PROTO")
     return {
-        "src": ip.get_attr("CTA_IP_V4_SRC"),
-        "dst": ip.get_attr("CTA_IP_V4_DST"),
+        "src": ip.get_attr("CTA_IP_V4_SRC") or ip.get_attr("CTA_IP_V6_SRC"),
+        "dst": ip.get_attr("CTA_IP_V4_DST") or ip.get_attr("CTA_IP_V6_DST"),
         "protocol": proto.get_attr("CTA_PROTO_NUM"),
         "src_port": proto.get_attr("CTA_PROTO_SRC_PORT"),
         "dst_port": proto.get_attr("CTA_PROTO_DST_PORT"),
-        "icmp_id": proto.get_attr("CTA_PROTO_ICMP_ID"),
+        "icmp_id": proto.get_attr("CTA_PROTO_ICMP_ID") or proto.get_attr("CTA_PROTO_ICMPV6_ID"),
     }
 
 
@@ -265,7 +273,7 @@ def _raw(messages: list[Any]) -> str:
 _READERS: dict[str, tuple[str, Callable[[str], tuple[Any, str]]]] = {
     "links": ("ip -details -statistics link show", _links),
     "addresses": ("ip address show", _addresses),
-    "routes": ("ip route show table main", _routes),
+    "routes": ("ip route show table main; ip -6 route show table main", _routes),
     "neighbours": ("ip neighbour show", _neighbours),
     "fdb": ("bridge fdb show", _bridge_fdb),
     "conntrack": ("conntrack -L", _conntrack),

@@ -1,4 +1,4 @@
-"""iptables on a node: iptables-nft or iptables-legacy, whichever works on this kernel."""
+"""iptables on a node: iptables-nft or iptables-legacy, whichever works; ip6tables likewise."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from harness.worker import namespaces, process
 
 BACKENDS = ("iptables-nft", "iptables-legacy")
+IPV6_BACKENDS = ("ip6tables-nft", "ip6tables-legacy")
 
 NO_BACKEND = (
     "neither iptables-nft nor iptables-legacy works; an ordinary user cannot have the modules of "
@@ -37,7 +38,11 @@ def _works(name: str) -> bool:
 
 
 def restore(
-    node: str, table: str, lines: Sequence[str], policies: dict[str, str]
+    node: str,
+    table: str,
+    lines: Sequence[str],
+    policies: dict[str, str],
+    ipv6: bool = False,  # noqa: FBT001, FBT002 - always named
 ) -> dict[str, Any]:
     """Apply rule lines (`-A`, `-D`) and chain policies to one table, leaving the rest alone."""
     name = backend()
@@ -45,6 +50,7 @@ def restore(
         return {"code": 127, "out": "", "err": NO_BACKEND}
     chains = [f":{chain} {policy} [0:0]" for chain, policy in sorted(policies.items())]
     script = "\n".join([f"*{table}", *chains, *lines, "COMMIT", ""])
+    name = name.replace("iptables", "ip6tables") if ipv6 else name
     return process.run(node, [f"{name}-restore", "--noflush", "--counters"], script)
 
 
@@ -56,8 +62,8 @@ def saves(nodes: Sequence[str]) -> dict[str, list[dict[str, str]]]:
     asked = [
         (node, name)
         for node in nodes
-        for name in BACKENDS
-        if shutil.which(name) and (name == "iptables-nft" or _legacy_in_use(node))
+        for name in BACKENDS + (IPV6_BACKENDS if _has_ipv6(node) else ())
+        if shutil.which(name) and (name.endswith("-nft") or _legacy_in_use(node, name))
     ]
     texts = process.run_together([(node, [f"{name}-save", "--counters"]) for node, name in asked])
     found: dict[str, list[dict[str, str]]] = {node: [] for node in nodes}
@@ -66,13 +72,23 @@ def saves(nodes: Sequence[str]) -> dict[str, list[dict[str, str]]]:
     return found
 
 
-def _legacy_in_use(node: str) -> bool:
+def _has_ipv6(node: str) -> bool:
+    return _said(node, "/proc/sys/net/ipv6/conf/all/disable_ipv6") == "0"
+
+
+def _legacy_in_use(node: str, name: str) -> bool:
+    word = "ip6" if name in IPV6_BACKENDS else "ip"
+    return bool(_said(node, f"/proc/net/{word}_tables_names"))
+
+
+def _said(node: str, path: str) -> str:
+    """What a file of /proc says on a node; nothing if it is not there."""
     with namespaces.entered(node):
         try:
-            with open("/proc/net/ip_tables_names", encoding="ascii") as names:
-                return bool(names.read().strip())
+            with open(path, encoding="ascii") as file:
+                return file.read().strip()
         except OSError:
-            return False
+            return ""
 
 
 def parse(text: str) -> list[dict[str, Any]]:

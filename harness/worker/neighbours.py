@@ -1,4 +1,4 @@
-"""Neighbour (ARP) entries: read and flushed, as ip-neighbour(8) does."""
+"""Neighbour (ARP and NDP) entries: read and flushed, as ip-neighbour(8) does."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ STATES = {
     0x80: "PERMANENT",
 }
 """NUD_* of <linux/neighbour.h>, by the names of ip(8)."""
-KEPT = 0x40 | 0x80
+IPV4_OCTETS = 4
+NOARP = 0x40
+KEPT = NOARP | 0x80
 """NOARP and PERMANENT: what somebody set stays."""
 
 
 def table(nodes: list[str]) -> list[dict[str, Any]]:
-    """All IPv4 entries of the nodes."""
+    """All entries of the nodes that are for one address, not for a group."""
     found = []
     for node in nodes:
         with namespaces.entered(node):
@@ -42,7 +44,7 @@ def table(nodes: list[str]) -> list[dict[str, Any]]:
                     {
                         "node": node,
                         "interface": socket.if_indextoname(index),
-                        "address": socket.inet_ntoa(address),
+                        "address": socket.inet_ntop(_family(address), address),
                         "mac": mac.hex(":") or None,
                         "state": STATES.get(state, str(state)),
                     }
@@ -56,17 +58,33 @@ def flush(nodes: list[str]) -> None:
         for index, state, address, _ in list(_entries(node)):
             if state & KEPT:
                 continue
-            head = MESSAGE.pack(socket.AF_INET, index, 0, 0, 0)
+            head = MESSAGE.pack(_family(address), index, 0, 0, 0)
             entry = head + netlink.attribute(DESTINATION, address)
             with contextlib.suppress(FileNotFoundError):  # it went by itself meanwhile
                 netlink.request(node, socket.NETLINK_ROUTE, DELETE, entry)
 
 
 def _entries(node: str) -> Iterator[tuple[int, int, bytes, bytes]]:
-    """(interface index, state, address, MAC or nothing) of each entry."""
-    asked = MESSAGE.pack(socket.AF_INET, 0, 0, 0, 0)
+    """(interface index, state, address, MAC or nothing) of each entry.
+
+    IPv6 keeps entries too for groups and for own addresses that it has sent to; those need no
+    resolving.
+    """
+    asked = MESSAGE.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
     for body in netlink.dump(node, socket.NETLINK_ROUTE, GET, asked):
         _, index, state, _, _ = MESSAGE.unpack_from(body)
         found = netlink.attributes(body, MESSAGE.size)
-        if DESTINATION in found:
-            yield index, state, found[DESTINATION], found.get(LINK_ADDRESS, b"")
+        mac = found.get(LINK_ADDRESS, b"")
+        if DESTINATION in found and not _is_made_up(state, found[DESTINATION], mac):
+            yield index, state, found[DESTINATION], mac
+
+
+def _family(address: bytes) -> int:
+    return socket.AF_INET if len(address) == IPV4_OCTETS else socket.AF_INET6
+
+
+def _is_made_up(state: int, address: bytes, mac: bytes) -> bool:
+    """Whether it is of IPv6, and for a group (RFC 4291, section 2.7) or the loopback interface."""
+    if _family(address) == socket.AF_INET:
+        return False
+    return address.startswith(b"\xff") or (state == NOARP and not any(mac))

@@ -18,8 +18,18 @@ from harness.worker import namespaces, wire
 
 IP_MTU_DISCOVER, IP_PMTUDISC_PROBE = 10, 3
 """<linux/in.h>: set DF, ignore what was learned of the path's MTU."""
+IPV6_MTU_DISCOVER, IPV6_DONTFRAG = 23, 62
+"""<linux/in6.h>: the same for IPv6, where the source alone may fragment."""
 SOL_RAW, ICMP_FILTER = 255, 1
-"""<linux/socket.h>, <linux/icmp.h>: which types a raw socket receives; ours receive none."""
+SOL_ICMPV6, ICMPV6_FILTER = 58, 1
+"""<linux/socket.h>, <linux/icmp.h>, <linux/icmpv6.h>: which types a raw socket receives; ours
+receive none."""
+FAMILIES = {
+    "udp": socket.AF_INET,
+    "tcp": socket.AF_INET,
+    "udp6": socket.AF_INET6,
+    "tcp6": socket.AF_INET6,
+}
 TCP_FASTOPEN_NO_COOKIE = 34
 """<linux/tcp.h>: put data into the SYN without a cookie (RFC 7413, Linux 4.15)."""
 MSG_FASTOPEN = 0x20000000
@@ -38,9 +48,13 @@ class Senders:
         self._sequence = 0
         self._send: dict[str, Callable[[Probe], None]] = {
             "arp": self._arp,
+            "ndp": self._ndp,
             "icmp": self._icmp,
+            "icmp6": self._icmp6,
             "udp": self._udp,
+            "udp6": self._udp,
             "tcp": self._tcp,
+            "tcp6": self._tcp,
             "beacon": self._beacon,
         }
         self.awaited = wire.Awaited()
@@ -77,6 +91,12 @@ class Senders:
             self.awaited.arp(probe["node"], probe["token"], src, probe["dst_ip"])
         self._packet(probe).send(wire.arp_request(src, probe["dst_ip"], probe["token"]))
 
+    def _ndp(self, probe: Probe) -> None:
+        src = wire.mac(probe["src_mac"])
+        if probe["await"]:
+            self.awaited.ndp(probe["node"], probe["token"], probe["dst_ip"])
+        self._packet(probe).send(wire.solicitation(src, probe["dst_ip"], probe["token"]))
+
     def _icmp(self, probe: Probe) -> None:
         if probe["await"]:
             self.awaited.token(probe["node"], probe["token"])
@@ -85,15 +105,23 @@ class Senders:
         kind = "icmp-df" if probe["size"] else "icmp"
         self._socket(probe["node"], kind, _open_icmp).sendto(echo, (probe["dst_ip"], 0))
 
+    def _icmp6(self, probe: Probe) -> None:
+        if probe["await"]:
+            self.awaited.token(probe["node"], probe["token"])
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        echo = wire.icmp6_echo(self._identifier, self._sequence, probe["token"], probe["size"])
+        kind = "icmp6-df" if probe["size"] else "icmp6"
+        self._socket(probe["node"], kind, _open_icmp6).sendto(echo, (probe["dst_ip"], 0))
+
     def _udp(self, probe: Probe) -> None:
         if probe["await"]:
             self.awaited.token(probe["node"], probe["token"])
-        opened = self._socket(probe["node"], "udp", _open_udp)
+        opened = self._socket(probe["node"], probe["kind"], _open_udp)
         opened.sendto(probe["token"], (probe["dst_ip"], probe["port"]))
 
     def _tcp(self, probe: Probe) -> None:
         with namespaces.entered(probe["node"]):
-            opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            opened = socket.socket(FAMILIES[probe["kind"]], socket.SOCK_STREAM)
         self._connections.append(opened)
         opened.setblocking(False)
         opened.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1)
@@ -134,9 +162,7 @@ class Responders:
         self._listeners: list[socket.socket] = []
         for want in wanted:
             with namespaces.entered(want["node"]):
-                for kind, listen in (("udp", self._udp), ("tcp", self._tcp), ("l2-", self._layer2)):
-                    if any(asked.startswith(kind) for asked in want["kinds"]):
-                        listen(want)
+                self._respond(want)
 
     def filenos(self) -> list[int]:
         """For poll(2)."""
@@ -150,23 +176,34 @@ class Responders:
         """The sockets to close, which end the answering."""
         return self._listeners
 
+    def _respond(self, want: dict[str, Any]) -> None:
+        for family, kinds, address in (
+            (socket.AF_INET, ("udp", "tcp"), "address"),
+            (socket.AF_INET6, ("udp6", "tcp6"), "address6"),
+        ):
+            for kind, listen in zip(kinds, (self._udp, self._tcp)):
+                if kind in want["kinds"]:
+                    listen(family, want["node"], want[address])
+        if any(kind.startswith("l2-") for kind in want["kinds"]):
+            self._layer2(want)
+
     def _keep(self, listener: socket.socket, answer: Callable[[], None] | None) -> None:
         listener.setblocking(False)
         self._listeners.append(listener)
         if answer:
             self._answer[listener.fileno()] = answer
 
-    def _udp(self, want: dict[str, Any]) -> None:
-        listener = _listener(want, socket.SOCK_DGRAM)
+    def _udp(self, family: int, node: str, address: str) -> None:
+        listener = _listener(family, socket.SOCK_DGRAM, node, address)
 
         def answer() -> None:
-            for octets, address in _received(listener):
-                _sendto(listener, octets, address)
+            for octets, asker in _received(listener):
+                _sendto(listener, octets, asker)
 
         self._keep(listener, answer)
 
-    def _tcp(self, want: dict[str, Any]) -> None:
-        listener = _listener(want, socket.SOCK_STREAM)
+    def _tcp(self, family: int, node: str, address: str) -> None:
+        listener = _listener(family, socket.SOCK_STREAM, node, address)
         listener.listen(4096)
         self._keep(listener, None)
 
@@ -198,21 +235,30 @@ def _open_icmp(kind: str) -> socket.socket:
     return opened
 
 
-def _open_udp(_kind: str) -> socket.socket:
-    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def _open_icmp6(kind: str) -> socket.socket:
+    opened = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    opened.setsockopt(SOL_ICMPV6, ICMPV6_FILTER, b"\xff" * 32)
+    if kind == "icmp6-df":
+        opened.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP_PMTUDISC_PROBE)
+        opened.setsockopt(socket.IPPROTO_IPV6, IPV6_DONTFRAG, 1)
+    return opened
+
+
+def _open_udp(kind: str) -> socket.socket:
+    opened = socket.socket(FAMILIES[kind], socket.SOCK_DGRAM)
     opened.bind(("", 0))
     return opened
 
 
-def _listener(want: dict[str, Any], kind: int) -> socket.socket:
-    opened = socket.socket(socket.AF_INET, kind)
+def _listener(family: int, kind: int, node: str, address: str) -> socket.socket:
+    opened = socket.socket(family, kind)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        opened.bind((want["address"], wire.ECHO_PORT))
+        opened.bind((address, wire.ECHO_PORT))
     except OSError as error:
         opened.close()
         name = "TCP" if kind == socket.SOCK_STREAM else "UDP"
-        text = f"{want['node']}: cannot answer probes on {name} port {wire.ECHO_PORT}"
+        text = f"{node}: cannot answer probes on {name} port {wire.ECHO_PORT}"
         raise OSError(error.errno, f"{text}: {error.strerror}") from error
     return opened
 

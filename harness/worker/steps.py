@@ -120,7 +120,9 @@ def _route_delete(step: Step) -> None:
 
 
 def _iptables(step: Step) -> None:
-    done = firewall.restore(step["node"], step["table"], step["lines"], step["policies"])
+    done = firewall.restore(
+        step["node"], step["table"], step["lines"], step["policies"], ipv6=step["do"] == "ip6tables"
+    )
     if done["code"] != 0:
         raise OSError(done["code"], "; ".join(done["err"].split("\n")).strip("; "))
 
@@ -142,4 +144,5 @@ _OPERATIONS: dict[str, Callable[[Step], None]] = {
     "route": _route,
     "route-delete": _route_delete,
     "iptables": _iptables,
+    "ip6tables": _iptables,
 }

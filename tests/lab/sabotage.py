@@ -111,14 +111,14 @@ class LazyResponders(probes.Responders):
         self._asked = 0
         super().__init__(wanted)
 
-    def _udp(self, want: dict[str, Any]) -> None:
-        listener = probes._listener(want, socket.SOCK_DGRAM)
+    def _udp(self, family: int, node: str, address: str) -> None:
+        listener = probes._listener(family, socket.SOCK_DGRAM, node, address)
 
         def answer() -> None:
-            for octets, address in probes._received(listener):
+            for octets, asker in probes._received(listener):
                 self._asked += 1
                 if self._asked % ANSWERED == 0:
-                    listener.sendto(octets, address)
+                    listener.sendto(octets, asker)
 
         self._keep(listener, answer)
 

@@ -164,7 +164,55 @@ OF_OVERLAPPING_SUBNETS = [
     ),
 ]  # fmt: skip
 
+IPV6_L3 = ("icmp6", "tcp6", "udp6")
+
+
+def crosses_in_ipv6(cell: Cell) -> bool:
+    """Whether the gateway must forward it over IPv6."""
+    across = {vlan(cell.src), vlan(cell.dst)} == {10, 20}
+    return across and cell.kind in IPV6_L3 and cell.probe != "icmp6:1453"
+
+
+def without_ipv6_route(cell: Cell) -> bool:
+    """Sent by bbox1 into the other VLAN over IPv6, or answered by it: there is no NAT to help."""
+    sent = cell.src == "bbox1" and vlan(cell.dst) == 20 and cell.kind in IPV6_L3
+    return sent or (cell.dst == "bbox1" and crosses_in_ipv6(cell))
+
+
+def deaf_to_ndp(cell: Cell) -> bool:
+    """bbox3 answers no solicitation; who it asks itself learns its address all the same."""
+    return (cell.src, cell.dst, cell.probe) in (
+        ("bbox1", "bbox3", "ndp"),
+        ("gateway", "bbox3", "icmp6"),
+    )
+
+
+def ndp_dropped(verb: str) -> tuple[str, ...]:
+    """An ip6tables command about bbox3's taking neighbour solicitations."""
+    match = ("-p", "icmpv6", "--icmpv6-type", "neighbour-solicitation")
+    return ("bbox3", "ip6tables", verb, "INPUT", *match, "-j", "DROP")
+
+
+OF_DUAL_STACK = [
+    Mutant(
+        "no-ipv6-forwarding",
+        (("gateway", "sysctl", "-w", "net.ipv6.conf.all.forwarding=0"),),
+        (("gateway", "sysctl", "-w", "net.ipv6.conf.all.forwarding=1"),),
+        crosses_in_ipv6,
+        lost_at=lambda cell: f"gateway:eth2.{vlan(cell.dst)} (out)",
+    ),
+    Mutant(
+        "no-ipv6-default-route",
+        (("bbox1", "ip", "-6", "route", "delete", "default"),),
+        (("bbox1", "ip", "-6", "route", "add", "default", "via", "2001:db8:10::1"),),
+        without_ipv6_route,
+        lost_at=lambda cell: "bbox1:eth0 (out)" if cell.src == "bbox1" else None,
+    ),
+    Mutant("ndp-dropped", (ndp_dropped("-A"),), (ndp_dropped("-D"),), deaf_to_ndp),
+]
+
 MUTANTS = {
+    "dual-stack": OF_DUAL_STACK,
     "overlapping-subnets": OF_OVERLAPPING_SUBNETS,
     "three-vlans": OF_THREE_VLANS,
     "gateway-on-host1": OF_GATEWAY_ON_HOST1,

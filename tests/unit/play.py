@@ -37,14 +37,15 @@ from harness.schedule import BROADCAST, GROUP, schedule, taps
 from harness.sightings import find
 from harness.topology import Gateway, Topology
 from harness.verdict import judge
-from tests.unit.wire import NOBODY, Wire, mirror
+from tests.unit.wire import ECHO, ECHO6, NOBODY, Wire, mac, mirror, solicited_node
 
 OPENED_NS = 1_795_000_000 * 10**9
 WAVE_NS = 10**10
 """A wave lasts ten seconds, the probes in it are a millisecond apart, their hops a microsecond."""
 PROBE_NS, HOP_NS = 10**6, 10**3
 SAID_BY_A_ROUTER = {Outcome.NO_ROUTE: (3, 0), Outcome.TOO_BIG: (3, 4)}
-"""ICMP types and codes (RFC 792)."""
+SAID_IN_IPV6 = {Outcome.NO_ROUTE: (1, 0), Outcome.TOO_BIG: (2, 0)}
+"""ICMP types and codes (RFC 792), and those of ICMPv6 (RFC 4443)."""
 
 
 @dataclass(frozen=True)
@@ -196,9 +197,9 @@ def _send(draft: Draft, shot: Shot) -> None:
     if arrives:
         _reply(draft, shot, way, wires)
     elif expectation.outcome in SAID_BY_A_ROUTER:
-        router = _router(draft.topology, expectation.via[-1])
+        router = _router(draft.topology.over(cell.probe), expectation.via[-1])
         address = str(router.address_in(expectation.vlans[len(expectation.via) - 1]))
-        said = SAID_BY_A_ROUTER[expectation.outcome]
+        said = (SAID_IN_IPV6 if cell.probe.is_ipv6 else SAID_BY_A_ROUTER)[expectation.outcome]
         draft.seen.append(error_at(draft.of(shot.id)[0], said, address, len(way)))
         if expectation.outcome is Outcome.NO_ROUTE:
             _count(draft, shot)
@@ -221,7 +222,7 @@ def _ask_in_vain(draft: Draft, shot: Shot) -> None:
     interface = draft.topology.subinterface(expected.vlans[-1])
     key = (shot.wave, router, address)
     draft.neighbours[key] = Neighbour(router, address, None, "INCOMPLETE")
-    ask = Wire("arp", mac_of(draft.topology, router), BROADCAST, src_ip=NOBODY, dst_ip=address)
+    ask = question(mac_of(draft.topology, router), NOBODY, address)
     point = Point(router, interface, "out")
     draft.seen.append(Seen("", "kernel", point, shot.t_ns + PROBE_NS // 2, ask))
 
@@ -287,24 +288,30 @@ def of_shot(draft: Draft, shot: Shot) -> Wire:
     topology, cell = draft.topology, shot.cell
     kind = cell.probe.kind
     to = cell.expectation.via[0] if cell.expectation.via else cell.dst
+    addressed = topology.over(cell.probe)
+    source = address_of(addressed, cell.src, cell.dst)
+    target = address_of(addressed, cell.dst, cell.src) or NOBODY
     targets = {"arp": BROADCAST, "l2-broadcast": BROADCAST, "l2-multicast": GROUP}
-    source = address_of(topology, cell.src, cell.dst)
+    if kind == "ndp":
+        targets["ndp"] = group_mac(target)
+        source = f"fe80::{shot.token[:8].hex(':', 2)}"
     return Wire(
-        kind="l2" if kind.startswith("l2-") else kind,
+        kind="l2" if kind.startswith("l2-") else kind.removesuffix("6"),
         src_mac=mac_of(topology, cell.src),
         dst_mac=targets.get(kind, mac_of(topology, to)),
         token=shot.token,
         src_ip=NOBODY if kind == "arp" or source is None else source,
-        dst_ip=address_of(topology, cell.dst, cell.src) or NOBODY,
+        dst_ip=target,
         src_port=40_000 + shot.t_ns // PROBE_NS % 1000,
-        size=cell.probe.argument or 0 if kind == "icmp" else 0,
+        icmp=(ECHO6 if cell.probe.is_ipv6 else ECHO, 0),
+        size=cell.probe.argument or 0 if kind in ("icmp", "icmp6") else 0,
     )
 
 
 def _forwarded(topology: Topology, cell: Cell, wire: Wire, number: int) -> Wire:
     """What a router makes of a packet: TTL, MAC addresses, and a source of its own (NAT)."""
     expected = cell.expectation
-    router = _router(topology, expected.via[number])
+    router = _router(topology.over(cell.probe), expected.via[number])
     following = [*expected.via, cell.dst][number + 1]
     own, target = mac_of(topology, router.host), mac_of(topology, following)
     wire = replace(wire, ttl=wire.ttl - 1, src_mac=own, dst_mac=target)
@@ -329,7 +336,7 @@ def _reply(draft: Draft, shot: Shot, way: tuple[walk.Waypoint, ...], wires: list
         point = waypoint.point
         point = point._replace(direction="out" if point.direction == "in" else "in")
         of_dst = mac_of(draft.topology, shot.cell.dst)
-        sender = of_dst if wire.dst_mac in (BROADCAST, GROUP) else wire.dst_mac
+        sender = of_dst if mac(wire.dst_mac)[0] & 1 else wire.dst_mac
         ttl = 64 - (wire.ttl - arrived.ttl)
         own = len(_own_tag(shot.cell.probe))  # a responder answers without it
         reply = replace(mirror(wire, sender), ttl=ttl, tags=wire.tags[: len(wire.tags) - own])
@@ -372,7 +379,7 @@ def _beacon(draft: Draft, shot: Shot, octets: bytes) -> None:
 
 def _resolve(draft: Draft, shot: Shot, *, found: bool) -> None:
     """The source's kernel asks for its next hop, once a wave, and may get an answer."""
-    topology, cell = draft.topology, shot.cell
+    topology, cell = draft.topology.over(shot.cell.probe), shot.cell
     next_hop, at = _next_hop(topology, cell)
     key = (shot.wave, cell.src, next_hop)
     if key in draft.neighbours:
@@ -381,9 +388,9 @@ def _resolve(draft: Draft, shot: Shot, *, found: bool) -> None:
     entry = Neighbour(cell.src, next_hop, mac, "REACHABLE" if found else "INCOMPLETE")
     draft.neighbours[key] = entry
     own = mac_of(topology, cell.src)
-    point = Point(cell.src, walk.source_interface(topology, cell), "out")
+    point = Point(cell.src, walk.source_interface(draft.topology, cell), "out")
     source = address_of(topology, cell.src, cell.dst) or NOBODY
-    ask = Wire("arp", own, BROADCAST, src_ip=source, dst_ip=next_hop)
+    ask = question(own, source, next_hop)
     t_ns = shot.t_ns - HOP_NS
     draft.seen.append(Seen("", "kernel", point, t_ns, ask))
     if mac:
@@ -391,8 +398,24 @@ def _resolve(draft: Draft, shot: Shot, *, found: bool) -> None:
         draft.seen.append(kernel_reply(inbound, next_hop, mac, own, t_ns + 1))
 
 
+def question(own: str, source: str, address: str) -> Wire:
+    """What a kernel asks for a neighbour with: ARP, or NDP where it has an IPv6 address."""
+    if ":" in address:
+        asker = source if ":" in source else "fe80::1:2:3:4"
+        return Wire("ndp", own, group_mac(address), src_ip=asker, dst_ip=address)
+    return Wire("arp", own, BROADCAST, src_ip=source, dst_ip=address)
+
+
+def group_mac(target: str) -> str:
+    """The MAC address of the group that an IPv6 address listens to (RFC 2464, section 7)."""
+    return f"33:33:{solicited_node(target)[-4:].hex(':')}"
+
+
 def kernel_reply(point: Point, of: str, mac: str, asker: str, t_ns: int) -> Seen:
-    """An ARP reply for an address to the kernel of a node."""
+    """An ARP reply, or a neighbour advertisement, for an address to the kernel of a node."""
+    if ":" in of:
+        wire = Wire("ndp", mac, asker, operation=2, src_ip=of, dst_ip="fe80::1:2:3:4")
+        return Seen("", "kernel", point, t_ns, wire)
     wire = Wire("arp", mac, asker, operation=2, src_ip=of, dst_ip="1.2.3.4", target_mac=asker)
     return Seen("", "kernel", point, t_ns, wire)
 

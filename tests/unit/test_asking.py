@@ -114,3 +114,10 @@ def test_what_arrives_without_a_reply_is_not_followed() -> None:
     pairs = {(ask.cells[0].src, ask.cells[0].dst) for ask in asks}
     assert ("bbox2", "bbox6") in pairs
     assert not {("bbox1", "bbox6"), ("bbox6", "bbox1")} & pairs
+
+
+def test_routed_pairs_of_both_ip_versions() -> None:
+    """A ping of each."""
+    lab = shipped("dual-stack")
+    asks = asking.routed(lab, matrix(lab, (Stage.ROUTED,)))
+    assert [ask.cells[0].probe.kind for ask in asks] == ["icmp"] * 8 + ["icmp6"] * 8

@@ -62,6 +62,17 @@ def test_json_has_every_cell_that_is_expected() -> None:
     assert found["not_applicable"] == []
 
 
+def test_both_ip_versions_are_shown() -> None:
+    """In one column; a lab without IPv6 says nothing of it."""
+    file = str(FILE.with_name("dual-stack.yaml"))
+    assert "172.16.10.10, 2001:db8:10::10" in invoke(file).stdout
+    found = json.loads(invoke(file, "--json").stdout)
+    assert found["vlans"][0]["subnet6"] == "2001:db8:10::/64"
+    assert found["endpoints"][3]["address6"] == "2001:db8:20::11"
+    assert found["gateways"][0]["addresses6"]["10"] == "2001:db8:10::1"
+    assert json.loads(invoke(str(FILE), "--json").stdout)["vlans"][0]["gateway6"] is None
+
+
 def test_what_is_generated_is_shown_too(tmp_path: Path) -> None:
     """A table of families where a matrix would be too large; nothing has failed in it."""
     made = tmp_path / "made.yaml"

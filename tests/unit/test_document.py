@@ -161,10 +161,11 @@ def test_evidence_names_its_file() -> None:
 
 def test_no_two_readings_share_a_file() -> None:
     """Names that differ in a separator only are kept apart, and none leads out of the folder."""
-    names = ("a/b", "a-b", "a\\b", "..", "/etc/passwd", "x" * 500)
+    names = ("a/b", "a-b", "a\\b", "a:b", "..", "/etc/passwd", "x" * 500)
     files = raw_files(tuple(reading(name) for name in names))
     assert len(set(files.values())) == len(names)
     assert files["a-b"] == "evidence/a-b-2.txt"
+    assert not [path for path in files.values() if ":" in path]
     assert all(path.count("/") == 1 and len(path) < 250 for path in files.values())
 
 

@@ -9,7 +9,15 @@ import pytest
 from harness.flow import Family, Point, Ruling, Stage, Verdict
 from harness.topology import Topology
 from tests.unit import faults
-from tests.unit.labs import LONELY, NO_DEFAULT_ROUTE, ONE_WAY, SIBLINGS, TUTORIAL, cells_of
+from tests.unit.labs import (
+    LONELY,
+    NO_DEFAULT_ROUTE,
+    ONE_WAY,
+    SIBLINGS,
+    TUTORIAL,
+    cells_of,
+    shipped,
+)
 from tests.unit.play import WAVE_NS, Fault, judged
 
 GATEWAY_MAC = TUTORIAL.trunk_mac("gateway")
@@ -30,6 +38,10 @@ FILTERED = "routed-bbox4-to-bbox1-udp"
 FILTERED_TCP = "routed-bbox4-to-bbox1-tcp"
 NO_LEG = "routed-bbox1-to-bbox4-udp"
 NO_ROUTE = "routed-bbox4-to-bbox1-icmp"
+
+DUAL = shipped("dual-stack")
+WHO_HAS6, HEARD6 = "isolated-bbox1-to-bbox4-ndp", "isolated-bbox1-to-bbox3-ndp"
+UNRESOLVED6, ROUTED6 = "isolated-bbox1-to-bbox4-icmp6", "routed-bbox1-to-bbox4-udp6"
 
 ACROSS = "isolated-bbox2-to-bbox1-l2-unicast"
 IN4 = "bbox4:eth0 (in)"
@@ -218,6 +230,29 @@ ROWS: dict[str, tuple[Topology, str, tuple[Fault, ...], Ruling]] = {
     "the answer was seen on the way, but not at the source": (
         TUTORIAL, DIRECT, (faults.no_answer_at(DIRECT, "bbox1"),), FAIL,
     ),
+    "ndp: the token arrived in another VLAN": (
+        DUAL, WHO_HAS6, (faults.leaked(WHO_HAS6, Point("bbox4", "eth0", "in")),), FAIL,
+    ),
+    "ndp: no control arrived": (DUAL, WHO_HAS6, (faults.no_control("bbox4", "ndp"),), UNPROVED),
+    "ndp: the probe tool broke": (DUAL, WHO_HAS6, (faults.unsent(WHO_HAS6),), UNPROVED),
+    "ndp: heard, and not answered": (DUAL, HEARD6, (faults.reply_lost(HEARD6),), FAIL),
+    "ipv6: only a ping of IPv4 arrived after it": (
+        DUAL, UNRESOLVED6, (faults.no_control("bbox4", "icmp6"),), UNPROVED,
+    ),
+    "ipv6: nobody asked for the next hop": (
+        DUAL, UNRESOLVED6, (faults.unasked("bbox1"),), UNPROVED,
+    ),
+    "ipv6: the next hop answered": (
+        DUAL, UNRESOLVED6, (faults.answered("bbox1", "2001:db8:10::1", GATEWAY_MAC),), UNPROVED,
+    ),
+    "ipv6: the next hop is resolved": (
+        DUAL, UNRESOLVED6,
+        (faults.neighbour("bbox1", "2001:db8:10::1", "REACHABLE", GATEWAY_MAC),), UNPROVED,
+    ),
+    "ipv6: a source that was translated": (
+        DUAL, ROUTED6, (faults.altered(ROUTED6, IN4, src_ip="2001:db8:20::1"),), FAIL,
+    ),
+    "ipv6: past the router": (DUAL, ROUTED6, (faults.altered(ROUTED6, IN4, ttl=64),), FAIL),
 }  # fmt: skip
 
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from harness.flow import L2_KINDS, L3_KINDS, Point, Probe, Ruling
+from harness.flow import KINDS, Point, Probe, Ruling
 from tests.unit.builders import cell, failed, hop, passed, unproved
 
 
-@pytest.mark.parametrize("text", [*L2_KINDS, *L3_KINDS, "icmp:1472", "l2-broadcast:20", "icmp:0"])
+@pytest.mark.parametrize("text", [*KINDS, "icmp:1472", "icmp6:1452", "l2-broadcast:20", "icmp:0"])
 def test_a_probe_reads_as_it_is_written(text: str) -> None:
     """The two forms are each other's inverse."""
     assert str(Probe.parse(text)) == text
@@ -30,8 +30,8 @@ def test_a_probe_reads_as_it_is_written(text: str) -> None:
         "icmp:+5",
         "icmp:5:6",
         ":5",
-        "ndp",
-        "icmp6",
+        "ndp6",
+        "icmp4",
     ],
 )
 def test_what_is_no_probe_is_refused(text: str) -> None:
@@ -52,6 +52,8 @@ def test_what_is_no_probe_is_refused(text: str) -> None:
         ("icmp:1473", False, "icmp"),
         ("tcp", False, "tcp"),
         ("udp", False, "udp"),
+        ("ndp", True, "ndp"),
+        ("icmp6:1453", False, "icmp6"),
     ],
 )
 def test_classes_of_frames(text: str, layer2: bool, frame_class: str) -> None:

@@ -19,11 +19,13 @@ def test_a_docker_host_is_the_same_in_every_stage(stage: Stage) -> None:
     """Its sub-interfaces have no address, it forwards nothing, it has no rule."""
     assert expected(TUTORIAL, "host1", stage) == HostState(
         forwarding=False,
+        forwarding6=None,
         addresses=(
             ("eth1", ("192.168.56.104/24",)), ("eth2", ()), ("eth2.10", ()), ("eth2.20", ()),
         ),
         absent=(),
         rules=NO_RULES,
+        rules6=(),
     )  # fmt: skip
 
 
@@ -32,9 +34,11 @@ def test_a_gateway_that_does_not_route_is_bare(stage: Stage) -> None:
     """No sub-interface, no forwarding, no rule."""
     assert expected(TUTORIAL, "gateway", stage) == HostState(
         forwarding=False,
+        forwarding6=None,
         addresses=(("eth1", ("192.168.56.101/24",)), ("eth2", ())),
         absent=("eth2.10", "eth2.20"),
         rules=NO_RULES,
+        rules6=(),
     )
 
 
@@ -102,3 +106,13 @@ def test_each_gateway_has_its_own() -> None:
     assert [name for name, _ in found.addresses] == ["eth1", "eth2", "eth2.10", "eth2.20"]
     assert (found.absent, found.rules) == (("eth2.30",), NO_RULES)
     assert expected(shipped("two-gateways"), "gw2", Stage.ROUTED).absent == ()
+
+
+def test_a_gateway_that_routes_ipv6_too() -> None:
+    """While it routes; a host that has no IPv6 address is not asked."""
+    lab = shipped("dual-stack")
+    states = [expected(lab, "gateway", stage) for stage in Stage]
+    assert [state.forwarding6 for state in states] == [False, True, False]
+    assert states[0].rules6 == states[2].rules6 == ("-P FORWARD ACCEPT",)
+    assert states[1].rules6 == states[1].rules[1][2]
+    assert expected(lab, "host1", Stage.ROUTED).forwarding6 is None

@@ -207,7 +207,7 @@ def test_every_endpoint_answers_its_own_tokens_only() -> None:
     assert sum(len(one["tokens"]) for one in plan["responders"]) == 132
     assert plan["responders"][3] | {"tokens": []} == {
         "node": "bbox4", "interface": "eth0", "mac": "02:42:ac:10:14:0b",
-        "address": "172.16.20.11", "tokens": [],
+        "address": "172.16.20.11", "address6": None, "tokens": [],
         "kinds": ["arp", "icmp", "l2-broadcast", "l2-multicast", "l2-unicast", "tcp", "udp"],
     }  # fmt: skip
     assert plan["nodes"] == list(TUTORIAL.nodes)

@@ -11,6 +11,8 @@ from tests.unit.labs import FILE, cells_of, shipped, table, tabled
 from tests.unit.play import judged
 from tests.unit.test_matrix import by_hand
 
+PINGS = ("icmp", "icmp6")
+
 NAMES = sorted(path.stem for path in FILE.parent.glob("*.yaml"))
 
 
@@ -104,6 +106,49 @@ def test_siblings_go_past_their_parent() -> None:
     cell = cells_of(lab, Stage.ROUTED)["routed-h1v10a-to-h1v10b-icmp"]
     points = [str(way.point) for way in walk.path(lab, cell)]
     assert points == ["h1v10a:eth0 (out)", "h1v10b:eth0 (in)"]
+
+
+SAME = "bbox1-bbox3 bbox3-bbox1 bbox2-bbox4 bbox4-bbox2"
+ACROSS = ("bbox1-bbox2 bbox1-bbox4 bbox3-bbox2 bbox3-bbox4 "
+          "bbox2-bbox1 bbox2-bbox3 bbox4-bbox1 bbox4-bbox3")  # fmt: skip
+TO_GATEWAY = "bbox1-gateway bbox2-gateway bbox3-gateway bbox4-gateway"
+FROM_GATEWAY = "gateway-bbox1 gateway-bbox2 gateway-bbox3 gateway-bbox4"
+DUAL_STACK = f"""
+same-vlan       | {SAME}         | ndp icmp6 tcp6 udp6 | reached
+mtu             | {SAME}         | icmp6:1452          | reached
+mtu             | {SAME}         | icmp6:1453          | too-big
+cross-vlan-l2   | {ACROSS}       | ndp                 | silent
+"""
+DUAL_STACK_BLOCKED = f"""
+cross-vlan-l3   | {ACROSS}       | icmp6 tcp6 udp6     | no-neighbour
+"""
+DUAL_STACK_ROUTED = f"""
+cross-vlan-l3   | {ACROSS}       | icmp6 tcp6 udp6     | reached
+mtu             | {ACROSS}       | icmp6:1452          | reached
+mtu             | {ACROSS}       | icmp6:1453          | too-big
+gateway-address | {TO_GATEWAY}   | ndp icmp6           | reached
+cold            | {FROM_GATEWAY} | icmp6               | reached
+"""
+
+
+@pytest.mark.parametrize(("stage", "count"), [*zip(Stage, (188, 244, 188), strict=True)])
+def test_dual_stack(stage: Stage, count: int) -> None:
+    """IPv4 as in the tutorial; IPv6 beside it, through the gateway when that routes."""
+    lab = shipped("dual-stack")
+    found = tabled(lab, stage)
+    by_stage = DUAL_STACK_ROUTED if stage is Stage.ROUTED else DUAL_STACK_BLOCKED
+    assert set(found) == by_hand(stage) | table(DUAL_STACK + by_stage)
+    assert len(found) == len(set(found)) == count
+
+
+def test_ipv6_is_routed_with_its_true_source() -> None:
+    """The gateway takes one off the hop limit, and translates nothing but IPv4."""
+    cells = cells_of(shipped("dual-stack"), Stage.ROUTED)
+    ping4, ping6 = (cells[f"routed-bbox1-to-bbox4-{kind}"].expectation for kind in PINGS)
+    assert (ping4.ttl, ping4.seen_source) == (63, "172.16.20.1")
+    assert (ping6.ttl, ping6.seen_source) == (63, "2001:db8:10::10")
+    isolated = cells_of(shipped("dual-stack"), Stage.ISOLATED)
+    assert isolated["isolated-bbox1-to-bbox4-udp6"].expectation.next_hop == "2001:db8:10::1"
 
 
 PAIRS = {

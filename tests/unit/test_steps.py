@@ -170,3 +170,19 @@ def test_one_router_that_disagrees_is_enough(router: str) -> None:
     assert agreed(over_two(**{f"{router}/neighbours/main": []})) == [
         "source_route", "router_route", "delivery",
     ]  # fmt: skip
+
+
+def test_path_and_tables_agree_in_ipv6() -> None:
+    """With the addresses that the packet went to."""
+    lab, cell = shipped("dual-stack"), "routed-bbox1-to-bbox4-icmp6"
+    verdict = judged(lab, [cells_of(lab, Stage.ROUTED)[cell]])[cell]
+    target = "2001:db8:20::11"
+    tables = {
+        f"bbox1/route-get/{target}/after": {"via": "2001:db8:10::1", "interface": "eth0"},
+        f"gateway/route-get/{target}/after": ROUTER,
+        "gateway/neighbours/main": [ENTRY, ENTRY | {"address": target}],
+    }
+    evidence = [reading(f"routed/{name}", parsed=parsed) for name, parsed in tables.items()]
+    found = four_steps(lab, verdict, evidence)
+    assert agreed(found) == list(STEPS)
+    assert found.router_neighbour[1].startswith(f"gateway's NDP table has {target} at ")
