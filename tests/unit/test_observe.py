@@ -349,7 +349,7 @@ def in_vain(draft: Draft) -> None:
         ((faults.lost(FAR, "gw1:eth2.20 (out)"),), "silent", "it left, and nothing came back"),
         ((faults.lost(FAR, "gw2:eth2.30 (out)"), in_vain), "silent",
          "it left, and nothing came back"),
-        ((faults.lost(FAR, "switch:gw2 (out)"), in_vain), "silent",
+        ((faults.lost(FAR, "gw1:eth2 (out)"), in_vain), "silent",
          "it left, and nothing came back"),
     ],
     ids=["asked in vain", "not asked", "lost at the next router", "sent on all the same"],

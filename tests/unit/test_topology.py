@@ -281,3 +281,15 @@ def test_a_lab_has_the_stages_that_it_can_reach() -> None:
     """Without a gateway host there is nothing to route, and nothing to take back."""
     assert TUTORIAL.stages == ("isolated", "routed", "undone")
     assert NO_GATEWAY.stages == ("isolated",)
+
+
+def test_a_host_with_a_small_mtu_may_stand_beside_ipv6() -> None:
+    """If it carries no endpoint of a VLAN that has it."""
+    lab = variant(
+        ("{subnet: 172.16.20.0/24", "{subnet6: fd00:20::/64, subnet: 172.16.20.0/24"),
+        ("address: 172.16.20.10", "address6: fd00:20::a, address: 172.16.20.10"),
+        ("bbox4: {host: host2", "bbox4: {host: host1"),
+        ("address: 172.16.20.11", "address6: fd00:20::b, address: 172.16.20.11"),
+        ("{management: 192.168.56.105}", "{management: 192.168.56.105, mtu: 1279}"),
+    )
+    assert lab.host("host2").mtu == 1279
