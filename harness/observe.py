@@ -12,7 +12,7 @@ from harness.path import Trace, trace
 from harness.record import BEACON, Record, Sent, Wave
 from harness.sightings import ICMP, ICMPV6, Leg, Sighting, Sightings
 from harness.topology import Topology
-from harness.unrouted import Routers
+from harness.unrouted import FORWARDS, Routers
 
 NO_ROUTE_ERRNOS = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 """What Linux answers a send with when no route leads there, or only one of type unreachable."""
@@ -154,9 +154,13 @@ class _Looker:
         return told or (Outcome.SILENT, "it left, and nothing came back")
 
     def _unresolved(self, found: Trace) -> tuple[Outcome, str] | None:
-        """No neighbour, if the router that took it asked for the next hop in vain."""
-        node, next_hop = found.hops[-1].point.node, self._next_hop_of(found.hops[-1].point.node)
-        if next_hop is None or found.hops[-1].point.direction == "out":
+        """No neighbour, if the router that took it has a way for it, and asked along it in vain."""
+        hop = found.hops[-1]
+        node, next_hop = hop.point.node, self._next_hop_of(hop.point.node)
+        if next_hop is None or hop.point.direction == "out":
+            return None
+        flow = (node, hop.point.interface, hop.src_ip, hop.dst_ip)
+        if self._routers.answers.get(flow, FORWARDS) != FORWARDS:  # it asked on its own account
             return None
         state = self._entry(node, next_hop)
         if self._has_asked(node, next_hop) and self._in_vain(node, next_hop, state):

@@ -110,16 +110,17 @@ def schedule(
         "waves": [_wave(topology, name, members, tokens) for name, members in waves if members],
         "responders": _responders(topology, probes, tokens),
         "nodes": list(topology.nodes),
-        "routers": _without_route(topology, cells),
+        "routers": _in_question(topology, cells),
     }
 
 
-def _without_route(topology: Topology, cells: list[Cell]) -> list[str]:
-    """The routers that must end some cell for want of a route, and that can be asked."""
+def _in_question(topology: Topology, cells: list[Cell]) -> list[str]:
+    """The routers that must end some cell, for want of a route or of a neighbour."""
     last = {
         cell.expectation.via[-1]
         for cell in cells
-        if cell.expectation.outcome is Outcome.NO_ROUTE and cell.expectation.via
+        if cell.expectation.outcome in (Outcome.NO_ROUTE, Outcome.NO_NEIGHBOUR)
+        and cell.expectation.via
     }
     return [node for node in topology.nodes if node in last]
 

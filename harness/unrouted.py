@@ -17,6 +17,9 @@ NO_SUCH_ROUTE = errno.errorcode[errno.ENETUNREACH]
 it says something else: EHOSTUNREACH unreachable, EINVAL blackhole, EACCES prohibit (fib_props of
 net/ipv4/fib_semantics.c); EHOSTUNREACH also where it does not forward (ip_route_input_slow())."""
 
+FORWARDS = "unicast"
+"""The type of a route that it forwards along, as ip-route(8) names it."""
+
 Flow = tuple[str, str, str | None, str | None]
 """Packets by node, interface where they came in, source and destination address."""
 

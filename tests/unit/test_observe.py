@@ -8,7 +8,7 @@ import pytest
 
 from harness.flow import Observation, Outcome, Point, Ruling, Stage
 from harness.observe import address_of
-from harness.record import Neighbour
+from harness.record import Neighbour, Route
 from harness.schedule import BROADCAST
 from harness.topology import Topology
 from tests.unit import faults
@@ -360,3 +360,18 @@ def test_a_router_that_does_not_find_the_next_one(
     """Its own question for the next router tells it, if that is where the probe ended."""
     seen = observed(FAR, *wrong, lab=shipped("two-gateways"))
     assert (seen.outcome, seen.detail) == (outcome, detail)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"), [("unicast", "no-neighbour"), ("EHOSTUNREACH", "silent")]
+)
+def test_a_router_that_does_not_forward_asks_on_its_own_account(answer: str, outcome: str) -> None:
+    """Its own pings ask for the same address; that excuses nothing that it should hand on."""
+    cell = "routed-bbox3-to-bbox2-icmp"
+    flow = Route("host1", "eth2.10", "172.16.10.11", "172.16.20.10", answer)
+
+    def answers(draft: Draft) -> None:
+        draft.routes["main", flow] = 0
+
+    found = observed(cell, answers, lab=shipped("gateway-on-host1"))
+    assert found.outcome == outcome
