@@ -148,20 +148,30 @@ def _missing_controls(
     for cell in cells:
         if cell.expectation.outcome is not Outcome.REACHED and cell.family is not Family.COLD:
             wanting.setdefault(_wanted(topology, cell), cell)
-    missing = [name for name in wanting if name not in own]
+    missing = [name for name in wanting if name not in own or own[name].expectation.via]
     every = _controls(topology, stage_cells) if missing else {}
-    lent = [every[name] for name in missing if name in every]
+    lent = [
+        every[name]
+        for name in missing
+        if name in every and (name not in own or not every[name].expectation.via)
+    ]
     beacons = [wanting[name] for name in missing if name not in every and name[0] == ARRIVAL]
     return list(dict.fromkeys(lent)), beacons
 
 
 def _controls(topology: Topology, cells: Iterable[Cell]) -> dict[Class, Cell]:
-    """The first cell of each class that reaches, and so can vouch."""
+    """The first cell of each class that reaches, and so can vouch.
+
+    One that no router has a part in where there is one: what breaks a router leaves it.
+    """
     found: dict[Class, Cell] = {}
     for cell in cells:
         if _reaches(cell):
-            found.setdefault((REPLY, cell.src, cell.probe.frame_class, ""), cell)
-            found.setdefault(_arriving(topology, cell), cell)
+            replied = (REPLY, cell.src, cell.probe.frame_class, "")
+            for name in (replied, _arriving(topology, cell)):
+                known = found.setdefault(name, cell)
+                if known.expectation.via and not cell.expectation.via:
+                    found[name] = cell
     return found
 
 

@@ -12,7 +12,7 @@ from tests.unit.play import Fault, judged
 
 CELLS = cells_of(STRICT, Stage.ROUTED)
 ONE_WAY = "routed-bbox6-to-bbox1-icmp"
-CONTROL = "control/routed-bbox6-to-bbox2-icmp"
+CONTROL = "control/routed-bbox6-to-bbox3-icmp"
 AT_BBOX1 = "bbox1:eth0 (in)"
 
 

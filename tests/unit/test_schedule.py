@@ -14,7 +14,7 @@ from harness.frame import dissect
 from harness.schedule import BROADCAST, ENTRIES, GROUP, lenders, parts, schedule, taps
 from harness.topology import Topology
 from harness.topology.generate import generate
-from tests.unit.labs import LONELY, TUTORIAL, cells_of, variant
+from tests.unit.labs import LONELY, TUTORIAL, cells_of, shipped, variant
 
 ISOLATED, ROUTED = cells_of(TUTORIAL, Stage.ISOLATED), cells_of(TUTORIAL, Stage.ROUTED)
 
@@ -317,3 +317,19 @@ def test_a_sibling_vouches_for_what_siblings_send() -> None:
     lab = variant(("bbox3: {host: host2", "bbox3: {host: host1"))
     found = probes(lab, ["isolated-bbox1-to-bbox3-icmp:1473"])
     assert list(found)[1] == "control/isolated-bbox1-to-bbox3-icmp"
+
+
+def test_a_control_is_lent_where_only_a_router_could_vouch() -> None:
+    """What breaks the router then leaves all else proved; where nobody else can vouch, it must."""
+    blocked, routed = "routed-h1v30a-to-h2v20b-icmp", "routed-h1v10a-to-h2v20b-icmp"
+    direct = "routed-h1v20a-to-h2v20b-icmp"
+    known = cells_of(shipped("three-vlans"), Stage.ROUTED)
+
+    def sent(*others: str) -> list[str]:
+        chosen = [known[blocked], known[routed]]
+        plan = schedule(shipped("three-vlans"), chosen, [known[one] for one in (routed, *others)])
+        return [probe["id"] for wave in plan["waves"] for probe in wave["probes"]]
+
+    assert sent(direct) == [blocked, routed, f"control/{direct}"]
+    assert sent() == [blocked, routed]
+    assert sent("routed-h1v10b-to-h2v20b-icmp") == [blocked, routed]
