@@ -236,13 +236,15 @@ def _tuple(half: Any) -> dict[str, Any]:
 
 
 def _route_get(node: str, address: str) -> tuple[Any, str]:
-    asked = ROUTE.pack(socket.AF_INET, 32) + netlink.attribute(ROUTE_TO, socket.inet_aton(address))
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    to = socket.inet_pton(family, address)
+    asked = ROUTE.pack(family, 8 * len(to)) + netlink.attribute(ROUTE_TO, to)
     try:
         body = netlink.request(node, socket.NETLINK_ROUTE, ROUTE_GET, asked)[0]
     except OSError as error:
         return {"dst": address, "error": str(error.args[-1])}, f"{address}: {error.args[-1]}\n"
     found = netlink.attributes(body, ROUTE.size)
-    via, source = (socket.inet_ntoa(found[kind]) if kind in found else None
+    via, source = (socket.inet_ntop(family, found[kind]) if kind in found else None
                    for kind in (ROUTE_VIA, ROUTE_SOURCE))  # fmt: skip
     with namespaces.entered(node):
         interface = _name(int.from_bytes(found.get(ROUTE_INTERFACE, b""), sys.byteorder))
