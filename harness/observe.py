@@ -236,12 +236,11 @@ class _Looker:
         if self._cell.probe.is_layer2:
             return None
         topology = self._addressed
-        endpoints = {end.name: end for end in topology.endpoints}
-        src, dst = endpoints.get(self._cell.src), endpoints.get(self._cell.dst)
-        if src and dst:
-            next_hop = topology.next_hop(src, dst)
+        src, dst = self._cell.src, self._cell.dst
+        if {src, dst} <= topology.endpoint_vlans.keys():
+            next_hop = topology.next_hop(topology.endpoint(src), topology.endpoint(dst))
             return str(next_hop) if next_hop else None
-        return address_of(topology, self._cell.dst, self._cell.src)
+        return address_of(topology, dst, src)
 
     def _at_source(self, leg: Leg) -> Sighting | None:
         """The first frame of a kind that came in at the source."""

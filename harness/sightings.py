@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 from harness.flow import Point
@@ -201,9 +202,13 @@ class _Finder:
                 return
 
     def _add(self, number: int, frame: Frame, token: str, leg: Leg) -> None:
-        point = Point(frame.node, frame.interface, frame.direction)
+        point = _point(frame.node, frame.interface, frame.direction)
         sighting = Sighting(number, point, frame.t_ns, leg, self._packets[number])
         self.result.by_token[token].append(sighting)
+
+
+_point = lru_cache(maxsize=4096)(Point)
+"""One value a place: what a run keeps of its hops is many sightings at few places."""
 
 
 def _key(packet: Packet) -> TcpKey:

@@ -47,7 +47,7 @@ class Routers:
         counted = {one.node: one.packets for one in wave.unrouted}
         places = {flow[:2] for flow, answer in answers.items() if answer == NO_SUCH_ROUTE}
         came: Counter[str] = Counter()
-        for frame in frames:
+        for frame in frames if places else ():
             place = (frame.node, frame.interface)
             inside = wave.opened_ns <= frame.t_ns <= wave.closed_ns
             if place in places and frame.direction == "in" and inside:

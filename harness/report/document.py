@@ -25,11 +25,16 @@ def schema() -> dict[str, Any]:
 
 def document(report: RunReport) -> dict[str, Any]:
     """The report as `schema()` has it, with nothing in it but JSON's own kinds of value."""
+    return {**outline(report), "cells": [cell(verdict) for verdict in report.verdicts]}
+
+
+def outline(report: RunReport) -> dict[str, Any]:
+    """The same without its cells, of which there may be too many to hold as dicts all at once."""
     files = raw_files(report.evidence)
     return {
         "schema": SCHEMA,
         "run": _run(report.run, report.exit),
-        "cells": [cell(verdict) for verdict in report.verdicts],
+        "cells": [],
         "diagnoses": [],
         "evidence": {entry.name: _evidence(entry, files[entry.name]) for entry in report.evidence},
         "leftovers": list(report.leftovers),

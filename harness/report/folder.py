@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.errors import RunFolderError
-from harness.report.document import document
+from harness.report.document import cell, outline
 from harness.report.markdown import markdown
 from harness.report.model import SCHEMA, RunReport
 
@@ -77,8 +77,8 @@ def _files(
     report: RunReport, captures: Mapping[str, bytes], extra: Mapping[str, str]
 ) -> Iterator[tuple[str, bytes]]:
     """Every file of the folder: its relative path and its octets."""
-    found = document(report)
-    yield REPORT, dumps(found).encode()
+    found = outline(report)
+    yield REPORT, dumps({**found, "cells": map(cell, report.verdicts)}).encode()
     yield "report.md", _octets(markdown(report))
     raw: dict[str, list[str]] = {}
     for entry in report.evidence:
@@ -135,8 +135,9 @@ def _lines(value: object) -> str:
     if isinstance(value, dict) and value:
         members = (f"{_JSON.encode(key)}:{_JSON.encode(item)}" for key, item in value.items())
         return "{\n" + ",\n".join(members) + "\n}"
-    if isinstance(value, list) and value:
-        return "[\n" + ",\n".join(map(_JSON.encode, value)) + "\n]"
+    if isinstance(value, (list, Iterator)):
+        entries = ",\n".join(map(_JSON.encode, value))
+        return f"[\n{entries}\n]" if entries else "[]"
     return _JSON.encode(value)
 
 
