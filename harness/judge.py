@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +83,11 @@ def _verdicts(run: Path, stages: list[Stage]) -> Iterator[Verdict]:
 
 def _parts(evidence: Path, stage: Stage) -> Iterator[str]:
     """The names of a stage's sweeps, of which there is always one."""
-    yield str(stage)
-    for number in count(2):
-        name = f"{stage}-{number}"
-        if not (evidence / f"{name}-record.json").exists():
-            return
+    name, number = str(stage), 1
+    while number == 1 or (evidence / f"{name}-record.json").exists():
         yield name
+        number += 1
+        name = f"{stage}-{number}"
 
 
 def _compared(reported: dict[str, Any], again: Verdict) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 
 from harness.flow import Outcome, Ruling, Stage
 from harness.report.document import document, raw_files, schema
+from harness.report.model import joined
 from tests.unit.builders import (
     TOKEN,
     cell,
@@ -189,3 +190,19 @@ def test_a_reply_time_is_told() -> None:
     made = passed(cell("bbox1", "bbox3"))
     made = replace(made, observation=replace(made.observation, rtt_ms=0.25))
     assert document(report(made))["cells"][0]["rtt_ms"] == 0.25
+
+
+def test_a_nodes_routes_share_a_file() -> None:
+    """There is one for each pair: a file each would be thousands."""
+    first = reading("routed/bbox1/route-get/10.0.0.1/after", kind="route-get", node="bbox1")
+    second = reading("routed/bbox1/route-get/10.0.0.2/after", kind="route-get", node="bbox1")
+    other = reading("routed/bbox2/route-get/10.0.0.2/after", kind="route-get", node="bbox2")
+    files = raw_files((first, second, other))
+    assert files[first.name] == files[second.name] != files[other.name]
+
+
+def test_readings_of_one_name_are_joined() -> None:
+    """What both have stands once, and the first one's comes first."""
+    first = reading("a", parsed=[1, 2], raw="1\n2\n")
+    found = joined(first, reading("a", parsed=[2, 3], raw="2\n3\n"))
+    assert (found.parsed, found.raw) == ([1, 2, 3], "1\n2\n3\n")

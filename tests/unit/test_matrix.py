@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from harness.flow import Cell, Outcome, Stage
-from harness.matrix import matrix
+from harness.matrix import kinds, matrix
 from harness.topology import Topology
 from tests.unit import labs
 from tests.unit.labs import TUTORIAL, cells_of, variant
@@ -259,3 +259,11 @@ def one(lab: Topology, cell_id: str) -> Cell:
 def outcome(lab: Topology, pair: str, probe: str, stage: Stage = Stage.ROUTED) -> str:
     """What is expected of a probe between a pair."""
     return one(lab, f"{stage}-{pair.replace('-', '-to-')}-{probe}").expectation.outcome
+
+
+def test_kinds_that_were_not_chosen_have_no_cells() -> None:
+    """And the families that have no others are told so."""
+    made = matrix(TUTORIAL, (Stage.ROUTED,), frozenset(("arp",)))
+    assert kinds(made.cells) == {"arp"}
+    assert "mtu: none of its probes was chosen" in made.not_applicable
+    assert "cross-vlan-l3: none of its probes was chosen" in made.not_applicable
