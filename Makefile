@@ -5,7 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 comma := ,
 # What decides is pure, and every branch of it is tested.
-PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon endpoints/namespace errors expectations flow forwarding frame/* hoststate judge layer2 matrix \
+PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon endpoints/docker endpoints/namespace errors expectations flow forwarding frame/* hoststate judge layer2 matrix \
 	normal observe path pcapng plan record schedule sightings steps unrouted verdict walk report/* topology/*,harness/$(module).py))
 USER_ID := $(shell id -u)
 
@@ -27,12 +27,12 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: ## install what is missing to run a lab
-	@scripts/setup
+	@scripts/setup $(filter docker,$(BACKEND))
 
 setup-dev: ## install what is missing to work on the harness
 	@scripts/setup dev
 
-lab: setup ## build the lab, test it, write reports/ (BACKEND=netns|docker|ssh, ARGS="more for pytest")
+lab: setup ## build the lab, test it, write reports/ (BACKEND=netns|docker, ARGS="more for pytest")
 	@status=0; \
 	$(AS_ROOT) $(BIN)/pytest suites/ $(if $(BACKEND),--lab-backend $(BACKEND)) $(ARGS) || status=$$?; \
 	$(GIVE_BACK); \
@@ -55,7 +55,7 @@ lint: setup-dev ## lint, types, import contracts, and the worker's Python 3.9; a
 	$(BIN)/ruff format --check . || status=1; \
 	$(BIN)/mypy || status=1; \
 	$(BIN)/lint-imports --no-logo || status=1; \
-	$(BIN)/vermin --quiet --target=3.9- --violations --no-tips harness/__init__.py harness/worker || status=1; \
+	$(BIN)/vermin --quiet --target=3.9- --violations --no-tips harness/__init__.py harness/worker harness/endpoints/containers.py || status=1; \
 	exit $$status
 
 bench: setup-dev ## measure runs, sweeps and memory (ARGS="--json --runs 9 --only sweeps")

@@ -96,6 +96,12 @@ def install_command(system: str | None, packages: dict[str, str]) -> str:
     return f"{sudo}{COMMANDS[system]} {package}"
 
 
+def fix(name: str) -> str:
+    """The command that installs one of the programs that a run may need."""
+    sought = next(each for each in PROGRAMS if name in each.names)
+    return install_command(manager(_os_release()), sought.packages)
+
+
 def python(version: tuple[int, ...], system: str | None) -> Need:
     """The interpreter that runs this."""
     found = ".".join(map(str, version))
@@ -156,7 +162,7 @@ def ask_kernel() -> dict[str, tuple[str | None, str | None]]:
             timeout=DEADLINE_S,
             check=False,
             cwd=Path(__file__).parents[1],
-            env={**os.environ, "PATH": _path()},
+            env={**os.environ, "PATH": search_path()},
         )
         said = json.loads(done.stdout)
     except FileNotFoundError:
@@ -225,7 +231,7 @@ def _absence(need: Need) -> str:
 
 
 def _version(name: str, sought: Program) -> str | None:
-    path = shutil.which(name, path=_path())
+    path = shutil.which(name, path=search_path())
     if path is None or sought.version is None:
         return path
     option, pattern = sought.version
@@ -239,7 +245,8 @@ def _version(name: str, sought: Program) -> str | None:
     return said[0] if said else None
 
 
-def _path() -> str:
+def search_path() -> str:
+    """PATH, and where Debian keeps programs that a plain user's does not name."""
     return os.pathsep.join([os.environ.get("PATH", os.defpath), *SBIN])
 
 

@@ -9,10 +9,13 @@ from itertools import product
 from typing import Any
 
 from harness import plan
+from harness.endpoints import containers
+from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.errors import BuildError, InputError, MachineError, Unsupported
 from harness.flow import Cell, Stage
 from harness.frame import Frame
+from harness.machines import control_groups
 from harness.machines.worker import Machine, Worker
 from harness.matrix import kinds, matrix
 from harness.record import Neighbour, Record, Route, Sent, TapCount, Unrouted, Wave
@@ -29,6 +32,10 @@ PINGS = ("icmp", "icmp6")
 """The probes that a route is read for."""
 
 ORDER = tuple(Stage)
+KINDS: dict[str, Callable[[], plan.EndpointKind]] = {
+    "netns": NamespaceEndpoints,
+    "docker": DockerEndpoints,
+}
 
 
 class Lab:
@@ -59,8 +66,10 @@ class Lab:
             worker.close()
             raise MachineError("these namespaces hold no finished lab; `harness down` and `up`")
         text = noted["topology_text"]
-        lab = cls(parse(text, noted["topology"]), _Started(worker), text)
-        lab.facts = worker.call(calls.facts)
+        read = parse(text, noted["topology"])
+        lab = cls(read, _Started(worker), text, KINDS[noted["backend"]]())
+        lab._enter_again()
+        lab.facts = {**worker.call(calls.facts), "engines": lab._engines()}
         lab.stage = Stage(noted["stage"])
         lab._may_change = False
         return lab
@@ -71,8 +80,10 @@ class Lab:
         Unsupported if no step of its kind could be carried out here.
         """
         self._worker.call(calls.prepare)
+        if self.engines:
+            control_groups.watch(self._worker.call(containers.control_group))
         self._apply(plan.build(self.topology, self._endpoints))
-        self.facts = self._worker.call(calls.facts)
+        self.facts = {**self._worker.call(calls.facts), "engines": self._engines()}
         self.stage = self.topology.stages[0]
 
     def write_note(self) -> None:
@@ -81,6 +92,7 @@ class Lab:
             "topology": self.topology.name,
             "topology_text": self.topology_text,
             "stage": str(self.stage),
+            "backend": self._endpoints.name,
         }
         self._worker.call(calls.note, description)
 
@@ -103,7 +115,7 @@ class Lab:
         chosen = list(chosen)
         before = self._worker.begin(calls.evidence, self._first())
         swept = self._begin(stage, chosen, self._lenders(stage, chosen))
-        after = self._worker.begin(calls.evidence, self._last(chosen))
+        after = self._worker.begin(self._endpoints.evidence, self._last(chosen))
         return replace(swept, before=before, after=after)
 
     def sweeps(self, chosen: Iterable[Cell], *, readings: bool = True) -> Iterator[Swept]:
@@ -120,7 +132,9 @@ class Lab:
             swept = replace(self._begin(stage, part, lent_by), before=before, number=number)
             before = _nothing
             if readings and number == len(found):
-                swept = replace(swept, after=self._worker.begin(calls.evidence, self._last(chosen)))
+                swept = replace(
+                    swept, after=self._worker.begin(self._endpoints.evidence, self._last(chosen))
+                )
             yield swept
 
     def _lenders(self, stage: Stage, chosen: list[Cell]) -> tuple[Cell, ...]:
@@ -139,7 +153,8 @@ class Lab:
 
     def _last(self, chosen: list[Cell]) -> list[tuple[str, str]]:
         hosts = [host.name for host in self.topology.hosts]
-        return [*product(hosts, COUNTING), ("switch", "fdb"), *self._routes(chosen)]
+        own = self._endpoints.readings(self.topology)
+        return [*product(hosts, COUNTING), ("switch", "fdb"), *own, *self._routes(chosen)]
 
     def run(self, node: str, argv: list[str]) -> dict[str, Any]:
         """Run a command on a node; `{"code", "out", "err"}`."""
@@ -156,12 +171,39 @@ class Lab:
             self._worker.call(calls.end)
         self._worker.close()
 
+    @property
+    def backend(self) -> str:
+        """How its endpoints are made."""
+        return self._endpoints.name
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The hosts that run a container engine."""
+        return self._endpoints.engines(self.topology)
+
     def _apply(self, steps: tuple[plan.Step, ...]) -> None:
-        done = self._worker.call(calls.apply, list(steps))
+        done = self._worker.call(self._endpoints.apply, list(steps))
         if "unsupported" in done:
             raise Unsupported(done["unsupported"])
         if "reason" in done:
-            raise BuildError(plan.command(steps[done["done"]]), done["reason"])
+            failed = done.get("step") or steps[done["done"]]
+            raise BuildError(plan.command(failed), done["reason"])
+
+    def _enter_again(self) -> None:
+        """Find the namespaces of containers that were started anew; MachineError if one is down."""
+        if self.engines:
+            carried = list(self.topology.endpoint_hosts.items())
+            problem = self._worker.call(containers.enter_again, carried)
+            if problem:
+                self.close()
+                raise MachineError(f"{problem}; `docker start` it, or `harness down` and `up`")
+
+    def _engines(self) -> list[str]:
+        """Which engine runs on which host, in a line each."""
+        if not self.engines:
+            return []
+        found: list[str] = self._worker.call(containers.versions, list(self.engines))
+        return found
 
     def _routes(self, chosen: list[Cell]) -> list[tuple[str, str]]:
         """The route questions of the cells at hand: of each source, and of the router."""

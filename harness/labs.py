@@ -10,11 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import topology
+from harness.backends import Backend
 from harness.errors import InputError, LabExists, MachineError
 from harness.flow import Stage
 from harness.lab import Lab
 from harness.machines import registry
 from harness.machines.local import HeldMachine, PrivateMachine
+from harness.plan import EndpointKind
+
+NETNS = Backend()
 
 
 @dataclass(frozen=True)
@@ -25,17 +29,23 @@ class Source:
     topology_text: str
     stage: Stage | None
     open: Callable[[], Lab]
+    backend: str = "netns"
+    """How its endpoints are made."""
     kept: Callable[[], str] = lambda: ""
     """The name under which the lab is still up after its run; empty if it is gone."""
 
 
-def private(path: str) -> Source:
-    """A lab for one run, gone with it. TopologyError if the file has mistakes."""
+def private(path: str, backend: Backend = NETNS) -> Source:
+    """A lab for one run, gone with it. TopologyError if the file has mistakes.
+
+    InputError or Unsupported if the backend cannot make this topology's endpoints on this machine.
+    """
     text = topology.text(path)
     read = topology.parse(text, path)
+    kind = backend.kind(read)
 
     def build() -> Lab:
-        lab = Lab(read, PrivateMachine())
+        lab = Lab(read, PrivateMachine(), text, kind)
         try:
             lab.build()
         except BaseException:
@@ -43,37 +53,43 @@ def private(path: str) -> Source:
             raise
         return lab
 
-    return Source(read, text, None, build)
+    return Source(read, text, None, build, kind.name)
 
 
-def kept(path: str) -> Source:
+def kept(path: str, backend: Backend = NETNS) -> Source:
     """A lab made for one run that stays up afterwards, in its last stage, until `harness down`."""
     text = topology.text(path)
     read = topology.parse(text, path)
+    kind = backend.kind(read)
     up: list[KeptLab] = []
 
     def build() -> Lab:
         with ExitStack() as undo:
             pending = undo.enter_context(_start(read.name))
-            lab = KeptLab(read, pending, text, path)
+            lab = KeptLab(read, pending, (text, path), kind)
             undo.callback(lab.give_up)
             lab.build()
             undo.pop_all()
         up.append(lab)
         return lab
 
-    return Source(read, text, None, build, lambda: up[0].name if up else "")
+    return Source(read, text, None, build, kind.name, lambda: up[0].name if up else "")
 
 
 class KeptLab(Lab):
     """A lab that outlives its run. `name` is empty while it would end with this process."""
 
     def __init__(
-        self, read: topology.Topology, pending: registry.PendingLab, text: str, path: str
+        self,
+        read: topology.Topology,
+        pending: registry.PendingLab,
+        file: tuple[str, str],
+        kind: EndpointKind,
     ) -> None:
         self.name = ""
-        self._pending, self._path = pending, path
-        super().__init__(read, HeldMachine(pending.init_pid), text)
+        text, self._path = file
+        self._pending = pending
+        super().__init__(read, HeldMachine(pending.init_pid), text, kind)
 
     def close(self) -> None:
         """Leave the lab up; it ends with its worker if that was lost."""
@@ -82,7 +98,7 @@ class KeptLab(Lab):
             return
         try:
             self.write_note()
-            self._pending.commit(_description(self, self._path, self.stage, "netns"))
+            self._pending.commit(_description(self, self._path, self.stage))
             self.name = self._pending.name
             super().close()
         except MachineError:
@@ -105,10 +121,12 @@ def _start(name: str) -> registry.PendingLab:
 def attached(name: str) -> Source:
     """The lab that is up under a name. LabNotFound if there is none."""
     lab = Lab.attached(HeldMachine(registry.find(name).init_pid))
-    return Source(lab.topology, lab.topology_text, lab.stage, lambda: lab)
+    return Source(lab.topology, lab.topology_text, lab.stage, lambda: lab, lab.backend)
 
 
-def bring_up(path: str, name: str | None, stage: str | None, backend: str) -> registry.LabRecord:
+def bring_up(
+    path: str, name: str | None, stage: str | None, backend: Backend = NETNS
+) -> registry.LabRecord:
     """Build a lab that stays up until `registry.stop`; nothing is left of it if that fails.
 
     `stage` as `stage_of` has it.
@@ -116,13 +134,14 @@ def bring_up(path: str, name: str | None, stage: str | None, backend: str) -> re
     text = topology.text(path)
     read = topology.parse(text, path)
     wanted = stage_of(read, stage)
+    kind = backend.kind(read)
     with registry.start(name or read.name) as pending:
-        lab = Lab(read, HeldMachine(pending.init_pid), text)
+        lab = Lab(read, HeldMachine(pending.init_pid), text, kind)
         try:
             lab.build()
             lab.enter(wanted)
             lab.write_note()
-            pending.commit(_description(lab, path, wanted, backend))
+            pending.commit(_description(lab, path, wanted))
         finally:
             lab.close()
     return registry.find(name or read.name)
@@ -142,14 +161,15 @@ def stage_of(read: topology.Topology, named: str | None) -> Stage:
     return read.stages[-1]
 
 
-def _description(lab: Lab, path: str, stage: Stage, backend: str) -> registry.Description:
+def _description(lab: Lab, path: str, stage: Stage) -> registry.Description:
     return registry.Description(
         topology=lab.topology.name,
         topology_file=str(Path(path).resolve()),
-        backend=backend,
+        backend=lab.backend,
         stage=str(stage),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         nodes=lab.topology.nodes,
         vlan_datapath=lab.facts["vlan_datapath"],
         firewall_backend=lab.facts["firewall_backend"],
+        engines=lab.engines,
     )

@@ -123,6 +123,12 @@ PROGRAMS = (
         required=False,
     ),
     Program(
+        ("busybox",),
+        "--lab-backend docker: the image of its containers",
+        {"apt": "busybox-static", "apk": "busybox-static", "*": "busybox"},
+        required=False,
+    ),
+    Program(
         ("ssh",),
         "--lab-backend ssh",
         {"apt": "openssh-client", "dnf": "openssh-clients", "*": "openssh"},

@@ -6,6 +6,8 @@ operation, the rest are its arguments. `command()` says the same in ip(8) and ip
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from harness.topology import Endpoint, Gateway, Topology
@@ -18,6 +20,31 @@ class EndpointKind(Protocol):
 
     name: str
     """What `--backend` calls it."""
+    bare: bool
+    """Whether the plan makes the endpoints' namespaces; otherwise the kind's own steps do."""
+
+    @property
+    def apply(self) -> Callable[..., Any]:
+        """What carries out steps where the lab is: `calls.apply`, or more than that."""
+
+    @property
+    def evidence(self) -> Callable[..., Any]:
+        """What reads (node, kind) pairs there: `calls.evidence`, or more than that."""
+
+    def refuse(self, topology: Topology) -> None:
+        """InputError if it cannot make the endpoints of a topology."""
+
+    def ahead(self, topology: Topology) -> tuple[Step, ...]:
+        """What it starts on the hosts as soon as they have namespaces."""
+
+    def together(self, topology: Topology) -> tuple[Step, ...]:
+        """What it makes of all endpoints, their hosts being there, before the `steps` of each."""
+
+    def readings(self, topology: Topology) -> tuple[tuple[str, str], ...]:
+        """What is to be read of it: (node, kind) pairs."""
+
+    def engines(self, topology: Topology) -> tuple[str, ...]:
+        """The hosts that run a container engine."""
 
     def steps(self, topology: Topology, endpoint: Endpoint) -> tuple[Step, ...]:
         """The steps that make the endpoint, its host and its namespace being there."""
@@ -85,13 +112,17 @@ def build(topology: Topology, kind: EndpointKind) -> tuple[Step, ...]:
     """
     steps: list[Step] = []
     external = [host.name for host in topology.hosts if host.external]
+    made_later = set() if kind.bare else set(topology.endpoint_hosts)
     for node in (*topology.nodes, *external):
-        steps.append({"do": "namespace", "node": node})
-        steps.append({"do": "sysctl", "node": node, **_sysctls(ipv6=topology.has_ipv6(node))})
+        if node not in made_later:
+            ipv6 = topology.has_ipv6(node)
+            steps += [{"do": "namespace", "node": node}, sysctls(node, ipv6=ipv6)]
+    steps += kind.ahead(topology)
     steps.append(_bridge("trunk", topology.mtu))
     steps.append(_bridge("mgmt", 1500))
     for host in topology.hosts:
         steps += _host(topology, host.name)
+    steps += kind.together(topology)
     for endpoint in topology.endpoints:
         steps += kind.steps(topology, endpoint)
     for spec in topology.gateways:
@@ -178,6 +209,10 @@ def command(step: Step) -> str:
         policies = [f"-P {chain} {policy}" for chain, policy in step["policies"].items()]
         rules = [f"{step['do']} -t {step['table']} {line}" for line in (*policies, *step["lines"])]
         words["rules"] = "; ".join(rules)
+    if step["do"] == "side-by-side":
+        words["commands"] = "; ".join(command(one) for group in step["groups"] for one in group)
+    if step["do"] in ("network", "container"):
+        words["argv"] = shlex.join(step["argv"])
     return _COMMANDS[step["do"]].format(**words)
 
 
@@ -185,6 +220,13 @@ FIREWALLS = ("iptables", "ip6tables")
 
 _COMMANDS = {
     "namespace": "ip netns add {node}",
+    "engine": "{node}# {program}",
+    "engine-ready": "{node}# docker version",
+    "image": "{node}# docker import - {image}",
+    "network": "{node}# {argv}",
+    "container": "{node}# {argv}",
+    "side-by-side": "{commands}",
+    "adopt": "{host}# docker inspect {node}",
     "sysctl": "{node}# sysctl -w {values}",
     "bridge": "{node}# ip link add {name} type bridge",
     "veth": "{node}# ip link add {name} type veth peer {peer} netns {peer_node}",
@@ -200,13 +242,14 @@ _COMMANDS = {
 }
 
 
-def _sysctls(*, ipv6: bool) -> dict[str, dict[str, str]]:
+def sysctls(node: str, *interfaces: str, ipv6: bool) -> Step:
+    """The step that gives a namespace its sysctls, and interfaces that are there already theirs."""
     required: dict[str, str] = {}
     for key, value in (SYSCTLS | IPV6_SYSCTLS if ipv6 else SYSCTLS).items():
-        for name in ("all", "default") if "{}" in key else ("",):
+        for name in ("all", "default", *interfaces) if "{}" in key else ("",):
             required[key.format(name)] = value
     optional = OPTIONAL_SYSCTLS if ipv6 else NO_IPV6_SYSCTLS | OPTIONAL_SYSCTLS
-    return {"values": required, "optional": optional}
+    return {"do": "sysctl", "node": node, "values": required, "optional": optional}
 
 
 def _forwarding(host: str, value: str, was: str) -> Step:

@@ -31,6 +31,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add = group.addoption
     add("--lab-topology", metavar="FILE", help=f"the lab to build (default: {DEFAULT_TOPOLOGY})")
     add("--lab-backend", choices=BACKENDS, default="netns", help="how endpoints are made")
+    add(
+        "--lab-engine",
+        metavar="PATH",
+        default="",
+        help="docker: the dockerd of each host, by commas",
+    )
+    add("--lab-image", metavar="FILE", default="", help="docker: an image that `docker save` wrote")
     add("--lab-stage", choices=STAGES, help="test one stage (default: all)")
     add(
         "--lab-probe",

@@ -54,7 +54,7 @@ def report(
         firewall_backend=facts.get("firewall_backend", "none"),
         stages=tuple(str(result.stage) for result in results),
         kernel=facts.get("kernel", os.uname().release),
-        engines=(),
+        engines=tuple(facts.get("engines", ())),
         versions={"harness": __version__, **facts.get("versions", {})},
         not_applicable=head.not_applicable,
         argv=head.argv,

@@ -13,6 +13,7 @@ from _pytest.mark.structures import ParameterSet
 
 from harness import asking, labs
 from harness.asking import Ask
+from harness.backends import Backend
 from harness.defaults import default_topology
 from harness.errors import InputError, MachineError
 from harness.flow import Stage
@@ -53,7 +54,8 @@ def source(config: pytest.Config, topology: str = "") -> labs.Source:
     if option.lab_attach:
         return labs.attached(option.lab_attach)
     path = option.lab_topology or topology or str(default_topology())
-    return labs.kept(path) if option.lab_keep else labs.private(path)
+    backend = Backend(option.lab_backend, option.lab_engine, option.lab_image)
+    return labs.kept(path, backend) if option.lab_keep else labs.private(path, backend)
 
 
 def argv(config: pytest.Config) -> tuple[str, ...]:
@@ -131,7 +133,7 @@ def _open(config: pytest.Config) -> Session:
         known = ", ".join(possible)
         raise InputError(f"this lab has no stage {option.lab_stage} to test, only {known}")
     kinds = _kinds(option.lab_probe) if option.lab_probe else ALL_KINDS
-    return Session(lab, chosen, option.lab_backend, argv(config), worker_of(config), kinds)
+    return Session(lab, chosen, argv(config), worker_of(config), kinds)
 
 
 def _kinds(wish: str) -> frozenset[str]:

@@ -45,11 +45,10 @@ class Finished:
 class Session:
     """One run. Nothing is started before `start`."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what the options say, one by one
+    def __init__(
         self,
         source: Source,
         stages: tuple[Stage, ...],
-        backend: str,
         argv: tuple[str, ...],
         worker: str = "",
         kinds: frozenset[str] = ALL_KINDS,
@@ -59,7 +58,7 @@ class Session:
         self.head = reporting.Head(
             topology=source.topology,
             topology_text=source.topology_text,
-            backend=backend,
+            backend=source.backend,
             not_applicable=self.matrix.not_applicable,
             argv=argv,
         )

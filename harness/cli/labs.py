@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,23 +54,36 @@ node_argument = click.argument("node", shell_complete=node_names)
     help="How endpoints are made.",
 )
 @click.option(
+    "--engine", metavar="PATH[,PATH]", default="", help="Docker: the dockerd of each host."
+)
+@click.option("--image", metavar="FILE", default="", help="Docker: what `docker save` wrote.")
+@click.option(
     "--stage",
     type=click.Choice(STAGES),
     help="How far to take the lab (default: routed, or the only stage that it has).",
 )
 @click.option("--name", metavar="NAME", help="The lab's name (default: the topology's).")
-def up(topology: str | None, backend: str, stage: str | None, name: str | None) -> None:
+def up(  # noqa: PLR0913, PLR0917 - click calls it by name
+    topology: str | None,
+    backend: str,
+    engine: str,
+    image: str,
+    stage: str | None,
+    name: str | None,
+) -> None:
     """Build a lab that outlives this command.
 
     TOPOLOGY is a file; left out, it is the tutorial lab.
     """
     from harness import labs
+    from harness.backends import Backend
 
     path = topology or str(default_topology())
-    lab = labs.bring_up(path, name, stage, backend)
+    lab = labs.bring_up(path, name, stage, Backend(backend, engine, image))
     about = lab.description
     click.echo(f"{lab.name} is up: {about.topology}, {about.stage}, {about.vlan_datapath}")
     click.echo(f"nodes: {', '.join(about.nodes)}")
+    _say_engines((lab,))
 
 
 @click.command("list", epilog="Example: harness list --json")
@@ -91,6 +105,7 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - click calls it by name
     for row in (heads, *rows):
         line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
         click.echo(line.rstrip())
+    _say_engines(labs)
 
 
 @click.command(
@@ -143,6 +158,20 @@ def down(name: str | None, every: bool) -> None:  # noqa: FBT001 - click calls i
         click.echo(f"{each} is down")
 
 
+def _say_engines(labs: Iterable[LabRecord]) -> None:
+    """Say how docker(1) reaches each engine of labs, from outside of them."""
+    for lab in labs:
+        for host, address in _sockets(lab).items():
+            click.echo(f"{lab.name}: {host}: docker -H {address}")
+
+
+def _sockets(lab: LabRecord) -> dict[str, str]:
+    """The address of each engine of a lab, by its host."""
+    from harness.machines import enter
+
+    return {host: enter.engine(lab.init_pid, host) for host in lab.description.engines}
+
+
 def chosen(name: str | None) -> LabRecord:
     """Find the lab of a name, or the only one that is up."""
     from harness.machines import registry
@@ -185,7 +214,7 @@ def _directory() -> str:
 def _plain(lab: LabRecord) -> dict[str, object]:
     """Flatten a lab to what `list --json` promises."""
     flat = asdict(lab)
-    return {**flat.pop("description"), **flat}
+    return {**flat.pop("description"), **flat, "engines": _sockets(lab)}
 
 
 def _row(lab: LabRecord) -> tuple[str, ...]:

@@ -2,14 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from harness.plan import Step
 from harness.topology import Endpoint, Topology
+from harness.worker import calls
 
 
 class NamespaceEndpoints:
     """What a container is for the network, and no more."""
 
     name = "netns"
+    bare = True
+
+    @property
+    def apply(self) -> Callable[..., Any]:
+        """See EndpointKind."""
+        return calls.apply
+
+    @property
+    def evidence(self) -> Callable[..., Any]:
+        """See EndpointKind."""
+        return calls.evidence
+
+    def refuse(self, topology: Topology) -> None:
+        """See EndpointKind: it can make every topology."""
+
+    def ahead(self, topology: Topology) -> tuple[Step, ...]:
+        """See EndpointKind."""
+        del topology
+        return ()
+
+    def together(self, topology: Topology) -> tuple[Step, ...]:
+        """See EndpointKind."""
+        del topology
+        return ()
+
+    def readings(self, topology: Topology) -> tuple[tuple[str, str], ...]:
+        """See EndpointKind."""
+        del topology
+        return ()
+
+    def engines(self, topology: Topology) -> tuple[str, ...]:
+        """See EndpointKind."""
+        del topology
+        return ()
 
     def steps(self, topology: Topology, endpoint: Endpoint) -> tuple[Step, ...]:
         """A macvlan child of the host's sub-interface, its address, its default route."""

@@ -14,6 +14,8 @@ from pathlib import Path
 
 NAMESPACES = "/run/netns"
 """Where a lab's own mount namespace has its nodes' network namespaces, by name."""
+ENGINES = "/run/engine"
+"""Where it has a folder for each host that runs a container engine (worker/engine.py)."""
 TIE = ("setpriv", "--pdeathsig", "KILL")
 
 RUNNER = Path(__file__).with_name("runner.py")
@@ -39,6 +41,11 @@ def worker_command(init_pid: int, python: str) -> list[str]:
     also in the middle of a call.
     """
     return [*TIE, *_nsenter(init_pid, "mount", "pid", "net"), "--", *TIE, python]
+
+
+def engine(init_pid: int, host: str) -> str:
+    """The address of a host's container engine, for who is outside of the lab."""
+    return f"unix:///proc/{init_pid}/root{ENGINES}/{host}/sock"
 
 
 def _nsenter(init_pid: int, *kinds: str) -> list[str]:

@@ -49,6 +49,8 @@ class Description:
     nodes: tuple[str, ...]
     vlan_datapath: str
     firewall_backend: str
+    engines: tuple[str, ...] = ()
+    """The hosts that run a container engine."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +244,8 @@ def _record(uid: int, name: str) -> LabRecord | None:
         return None
     own = {key: answer.pop(key) for key in ("name", "pid", "init_pid")}
     known = {field.name: answer.get(field.name, "") for field in fields(Description)}
-    description = Description(**{**known, "nodes": tuple(answer.get("nodes", ()))})
+    listed = {key: tuple(answer.get(key, ())) for key in ("nodes", "engines")}
+    description = Description(**{**known, **listed})
     return LabRecord(uid=uid, description=description, **own)
 
 

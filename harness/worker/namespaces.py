@@ -18,6 +18,7 @@ DIRECTORY = "/run/netns"
 CLONE_NEWNET = 0x40000000
 """<linux/sched.h>."""
 MS_BIND = 4096
+MNT_DETACH = 2
 """<linux/mount.h>."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -47,6 +48,33 @@ def create(node: str) -> None:
     finally:
         _setns(home)
         _current[0] = None
+
+
+def adopt(node: str, pid: int) -> None:
+    """Name the network namespace of a process; what was known of that name before is forgotten."""
+    path = os.path.join(DIRECTORY, node)
+    forget(node)
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o444))
+    source = f"/proc/{pid}/ns/net".encode()
+    _check(_libc.mount(source, path.encode(), b"none", MS_BIND, None), f"mount {path}")
+
+
+def is_of(node: str, pid: int) -> bool:
+    """Whether a process is in a node's namespace."""
+    there, named = os.stat(f"/proc/{pid}/ns/net"), os.stat(os.path.join(DIRECTORY, node))
+    return (there.st_dev, there.st_ino) == (named.st_dev, named.st_ino)
+
+
+def forget(node: str) -> None:
+    """Close what is open of a node's namespace, and take its name away if it has one."""
+    netlink = _routes.pop(node, None)
+    if netlink is not None:
+        netlink.close()
+    if node in _files:
+        os.close(_files.pop(node))
+    path = os.path.join(DIRECTORY, node)
+    if os.path.exists(path):
+        _check(_libc.umount2(path.encode(), MNT_DETACH), f"unmount {path}")
 
 
 @contextmanager

@@ -6,23 +6,36 @@ from typing import Any, Callable
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from harness.worker import firewall, namespaces, vlan
+from harness.worker import engine, firewall, namespaces, vlan
 
 Step = dict[str, Any]
+Operations = dict[str, Callable[[Step], None]]
 
 
-def apply(steps: list[Step]) -> dict[str, Any]:
-    """Carry out steps in order; `{"done": how many}`, with `{"reason"}` if one failed.
+class PartFailed(OSError):
+    """One of the steps failed that a step is made of."""
 
-    `{"unsupported"}` instead says what the machine does not allow whatever the step.
+    def __init__(self, step: Step, reason: str) -> None:
+        super().__init__(reason)
+        self.step = step
+
+
+def apply(steps: list[Step], more: Operations | None = None) -> dict[str, Any]:
+    """Carry out steps in order; `{"done": how many}`, with `{"reason", "step"}` if one failed.
+
+    `{"unsupported"}` instead says what the machine does not allow whatever the step. `more` has
+    operations beside those of this module.
     """
+    operations = {**_OPERATIONS, **(more or {})}
     for number, step in enumerate(steps):
         try:
-            _OPERATIONS[step["do"]](step)
+            operations[step["do"]](step)
         except vlan.NotAllowed:
             return {"done": number, "unsupported": vlan.NOT_ALLOWED}
+        except PartFailed as error:
+            return {"done": number, "reason": str(error), "step": error.step}
         except (OSError, NetlinkError, IndexError) as error:
-            return {"done": number, "reason": _reason(error)}
+            return {"done": number, "reason": _reason(error), "step": step}
     return {"done": len(steps)}
 
 
@@ -34,6 +47,10 @@ def _reason(error: Exception) -> str:
 
 def _namespace(step: Step) -> None:
     namespaces.create(step["node"])
+
+
+def _engine(step: Step) -> None:
+    engine.start(step["node"], step["program"])
 
 
 def _sysctl(step: Step) -> None:
@@ -131,8 +148,9 @@ def _index(node: str, link: str) -> int:
     return int(namespaces.route(node).link_lookup(ifname=link)[0])
 
 
-_OPERATIONS: dict[str, Callable[[Step], None]] = {
+_OPERATIONS: Operations = {
     "namespace": _namespace,
+    "engine": _engine,
     "sysctl": _sysctl,
     "bridge": _bridge,
     "veth": _veth,

@@ -26,6 +26,14 @@ def needs_root() -> None:
         pytest.skip(f"missing on this machine: {', '.join(missing)}")
 
 
+def needs_docker() -> None:
+    """Skip, with the reason, where no engine with containers can be had."""
+    needs_root()
+    missing = [name for name in ("dockerd", "busybox") if not shutil.which(name)]
+    if missing:
+        pytest.skip(f"missing on this machine: {', '.join(missing)}")
+
+
 def fake() -> Iterator[Machine]:
     """No kernel at all."""
     yield FakeMachine()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness import topology
+from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.flow import Cell, Family, Stage, Verdict
 from harness.lab import Lab
@@ -20,8 +21,12 @@ from harness.verdict import judge
 from tests.contract import conftest
 
 FILE = Path(__file__).parents[2] / "topologies" / "macvlan-two-host.yaml"
-KINDS = (NamespaceEndpoints,)
-CARRIERS = [(machine, kind) for machine in (conftest.fake, conftest.private) for kind in KINDS]
+CARRIERS = [
+    (conftest.fake, NamespaceEndpoints),
+    (conftest.private, NamespaceEndpoints),
+    (conftest.private, DockerEndpoints),
+]
+"""The fake has no engines."""
 NAMES = ("bbox1", "bbox2", "bbox3", "bbox4")
 
 
@@ -52,6 +57,8 @@ class Built:
 def built(request: pytest.FixtureRequest) -> Iterator[Built]:
     """The tutorial lab with endpoints of a kind, on a machine of a kind."""
     kind_of_machine, kind = request.param
+    if kind is DockerEndpoints:
+        conftest.needs_docker()
     read = topology.parse(topology.text(str(FILE)), FILE.name)
     for machine in kind_of_machine():
         with closing(Lab(read, machine, endpoints=kind())) as lab:

@@ -34,7 +34,7 @@ def up(topology: str, stage: Stage | None = None) -> Iterator[str]:
     if os.geteuid() != 0:
         pytest.skip("making namespaces needs root")
     name = f"explain-{stage or topology}-{os.getpid()}"
-    labs.bring_up(str(ROOT / "topologies" / f"{topology}.yaml"), name, stage, "netns")
+    labs.bring_up(str(ROOT / "topologies" / f"{topology}.yaml"), name, stage)
     try:
         yield name
     finally:

@@ -132,7 +132,7 @@ def test_one_answer_of_ten_is_nine_failures(sabotaged: Callable[[str], Outcome])
 def broken_lab() -> Iterator[tuple[str, Lab]]:
     """A lab that is up in the stage isolated, to be broken from outside."""
     name = f"false-{os.getpid()}"
-    record = labs.bring_up(str(TOPOLOGY), name, Stage.ISOLATED, "netns")
+    record = labs.bring_up(str(TOPOLOGY), name, Stage.ISOLATED)
     with ExitStack() as undo:
         undo.callback(registry.stop, name)
         lab = undo.enter_context(closing(Lab.attached(HeldMachine(record.init_pid))))

@@ -93,7 +93,7 @@ def test_capture_where_there_is_no_interface(live: LiveLab) -> None:
 
 def test_example_on_a_lab_that_is_up(name: str) -> None:
     """The example's suite passes on an attached lab, and the lab is still up afterwards."""
-    labs.bring_up(str(TOPOLOGY), name, Stage.ROUTED, "netns")
+    labs.bring_up(str(TOPOLOGY), name, Stage.ROUTED)
     try:
         done = pytest_in("examples", "--lab-attach", name)
         assert done.returncode == pytest.ExitCode.OK, done.stdout

@@ -176,6 +176,14 @@ def test_list_shows_labs_for_people_and_for_programs(are_up: list[registry.LabRe
     assert found[0]["init_pid"] == 11
 
 
+def test_list_says_how_engines_are_reached(are_up: list[registry.LabRecord]) -> None:
+    """An address of each engine that docker(1) takes, for people and for programs."""
+    are_up.append(replace(LAB, description=replace(LAB.description, engines=("host1",))))
+    address = "unix:///proc/11/root/run/engine/host1/sock"
+    assert _invoke("list").stdout.splitlines()[-1] == f"one: host1: docker -H {address}"
+    assert json.loads(_invoke("list", "--json").stdout)[0]["engines"] == {"host1": address}
+
+
 def test_list_without_labs_is_an_empty_list(are_up: list[registry.LabRecord]) -> None:
     """No lab is no error; a program gets JSON all the same."""
     assert are_up == []

@@ -8,6 +8,7 @@ import pytest
 
 from harness import plan
 from harness.endpoints.namespace import NamespaceEndpoints
+from harness.worker import calls
 from tests.unit.labs import (
     NO_DEFAULT_ROUTE,
     NO_GATEWAY,
@@ -88,6 +89,15 @@ def test_an_endpoint_is_a_macvlan_child_in_bridge_mode() -> None:
         {"do": "route", "node": "bbox4", "dst": "default", "via": "172.16.20.1", "stays": False},
     ]  # fmt: skip
     assert NamespaceEndpoints().name == "netns"
+
+
+def test_bare_namespaces_need_no_engine() -> None:
+    """No step before or beside the endpoints' own, nothing to read, and plain calls to do it."""
+    kind = NamespaceEndpoints()
+    kind.refuse(TUTORIAL)
+    assert not any((kind.ahead(TUTORIAL), kind.together(TUTORIAL)))
+    assert not any((kind.readings(TUTORIAL), kind.engines(TUTORIAL)))
+    assert (kind.apply, kind.evidence) == (calls.apply, calls.evidence)
 
 
 def test_without_a_gateway_there_is_no_default_route() -> None:

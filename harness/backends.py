@@ -1,0 +1,63 @@
+"""What was asked for by `--backend` and its options -> a way to make endpoints."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import doctor
+from harness.endpoints.docker import DockerEndpoints
+from harness.endpoints.namespace import NamespaceEndpoints
+from harness.errors import InputError, Unsupported
+from harness.plan import EndpointKind
+from harness.topology import Topology
+
+ENGINE = "dockerd"
+SHOWN = "--lab-engine and --lab-image"
+
+
+@dataclass(frozen=True)
+class Backend:
+    """`--backend` and what belongs to it."""
+
+    name: str = "netns"
+    engines: str = ""
+    """Paths of a dockerd for each host in turn, commas between them, the last for the rest; the
+    machine's own where empty."""
+    image: str = ""
+    """A file that `docker save` wrote; empty for an image made of the machine's static busybox."""
+
+    def kind(self, topology: Topology) -> EndpointKind:
+        """How to make a topology's endpoints.
+
+        InputError if the options or the topology do not fit, Unsupported if the machine lacks an
+        engine.
+        """
+        made = self._docker() if self.name == "docker" else self._namespaces()
+        made.refuse(topology)
+        return made
+
+    def _namespaces(self) -> EndpointKind:
+        if self.engines or self.image:
+            raise InputError(f"{SHOWN} are for --lab-backend docker")
+        return NamespaceEndpoints()
+
+    def _docker(self) -> EndpointKind:
+        if os.geteuid() != 0:
+            raise Unsupported("--backend docker needs root, as Docker's engine does; use sudo")
+        programs = tuple(_program(path) for path in (self.engines or ENGINE).split(","))
+        if self.image and not Path(self.image).is_file():
+            raise InputError(f"{self.image}: no such file; `docker save -o FILE IMAGE` writes one")
+        return DockerEndpoints(programs, str(Path(self.image).absolute()) if self.image else None)
+
+
+def _program(path: str) -> str:
+    """The whole path of an engine."""
+    found = shutil.which(path, path=doctor.search_path())
+    if found:
+        return str(Path(found).absolute())
+    if path == ENGINE:
+        raise Unsupported(f"no {ENGINE} on this machine; {doctor.fix(ENGINE)}")
+    raise InputError(f"{path!r} is no program; a path of a dockerd is wanted")

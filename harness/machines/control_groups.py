@@ -1,0 +1,98 @@
+"""The one thing of a lab that the kernel does not take back: the control groups of its engines.
+
+A lab's are all below `harness-N`, N being the inode number of its PID namespace, in every hierarchy
+(cgroups(7)). When the lab has ended they are empty, and only rmdir(2) removes them. A watcher, a
+process outside of the lab, waits for the lab's first process to end and then does that; if it was
+killed too, the next lab with engines removes what is left. `control_groups.py NAME PIDFD` is the
+watcher.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+NAME = re.compile(r"harness-(\d+)")
+DEADLINE_S = 5.0
+"""A control group is free some milliseconds after its last process has ended."""
+STEP_S = 0.01
+
+
+def watch(name: str) -> None:
+    """Have a lab's control groups removed when it ends, and those of labs that were killed now."""
+    inodes = _pid_namespaces()
+    for left in _names():
+        if int(left.removeprefix("harness-")) not in inodes:
+            remove(left)
+    pidfd = _first_process(inodes.get(int(name.removeprefix("harness-")), []))
+    if pidfd is None:
+        return
+    null = subprocess.DEVNULL
+    subprocess.run(
+        [sys.executable, "-I", "-S", __file__, name, str(pidfd)],
+        pass_fds=(pidfd,), stdin=null, stdout=null, stderr=null, cwd="/", start_new_session=True,
+        check=True,
+    )  # fmt: skip
+    os.close(pidfd)
+
+
+def remove(name: str) -> bool:
+    """Remove the control groups of a name; whether none is left."""
+    for top in _of(name):
+        for folder, _, _ in os.walk(top, topdown=False):
+            with contextlib.suppress(OSError):  # not empty yet, or gone already
+                Path(folder).rmdir()
+    return not _of(name)
+
+
+def _of(name: str) -> list[Path]:
+    """Where a name is: in the one hierarchy of version 2, or in each of version 1."""
+    places = [ROOT / name, *(place / name for place in ROOT.iterdir() if place.is_dir())]
+    return [place for place in places if place.is_dir()]
+
+
+def _names() -> set[str]:
+    """The names of all labs that have control groups."""
+    found = [*ROOT.glob("harness-*"), *ROOT.glob("*/harness-*")]
+    return {place.name for place in found if NAME.fullmatch(place.name)}
+
+
+def _pid_namespaces() -> dict[int, list[int]]:
+    """The processes of this machine by the inode number of their PID namespace."""
+    found: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                found.setdefault((entry / "ns/pid").stat().st_ino, []).append(int(entry.name))
+    return found
+
+
+def _first_process(pids: list[int]) -> int | None:
+    """A pidfd of that process which is PID 1 of its namespace (`NSpid` of proc_pid_status(5))."""
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{pid}/status").read_text()
+            numbers = re.search(r"^NSpid:(.*)$", status, re.MULTILINE)
+            if numbers and numbers[1].split()[-1] == "1":
+                return os.pidfd_open(pid)
+    return None
+
+
+def _main(name: str, pidfd: int) -> None:
+    if os.fork():
+        os._exit(0)
+    select.select([pidfd], [], [])
+    deadline = time.monotonic() + DEADLINE_S
+    while not remove(name) and time.monotonic() < deadline:
+        time.sleep(STEP_S)
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,123 @@
+"""Container engines inside a lab: a dockerd for each host that carries containers.
+
+An engine runs in its host's network namespace and in the lab's mount and PID namespaces, so it ends
+with the lab. All that it writes is on the tmpfs of the lab's own /run: what its programs want under
+/etc (its key) and /opt (containerd's folders) goes to overlays there, and the machine's own files
+are read through them. Its control groups are the one thing that is the machine's; they are under
+one name of the lab's own, `control_group()`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import socket
+import subprocess
+import time
+
+from harness.worker import namespaces
+
+DIRECTORY = "/run/engine"
+"""A folder for each host, with the engine's socket, log and data."""
+COVERED = ("/etc", "/opt")
+"""What engines write to outside of their own folders (20.10: /etc/docker/key.json,
+/opt/containerd)."""
+MASKED = "modprobe"
+"""dockerd runs it for br_netfilter, and a kernel module is the machine's."""
+DEADLINE_S = 30.0
+"""An engine answers in 0.3 to 1.5 s."""
+STEP_S = 0.005
+MS_BIND = 4096
+"""<linux/mount.h>."""
+
+_running: dict[str, subprocess.Popen[bytes]] = {}
+
+
+def path(node: str, name: str) -> str:
+    """A file of a host's engine: `sock`, `log`."""
+    return os.path.join(DIRECTORY, node, name)
+
+
+def control_group() -> str:
+    """The lab's own control group, named after its PID namespace: it is as unique as that is."""
+    return f"harness-{os.stat('/proc/self/ns/pid').st_ino}"
+
+
+def command(node: str, program: str) -> list[str]:
+    """The command of a host's engine, which touches neither links nor rules of its host."""
+    return [
+        program, "--config-file", path(node, "daemon.json"),
+        "--data-root", path(node, "data"), "--exec-root", path(node, "exec"),
+        "--pidfile", path(node, "pid"), "--host", f"unix://{path(node, 'sock')}",
+        "--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{control_group()}",
+        "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
+    ]  # fmt: skip
+
+
+def start(node: str, program: str) -> None:
+    """Start a host's engine, and do not wait for it."""
+    if not os.path.isdir(DIRECTORY):
+        _cover()
+    os.mkdir(os.path.join(DIRECTORY, node))
+    with open(path(node, "daemon.json"), "w", encoding="ascii") as file:
+        file.write("{}")
+    # An engine finds containerd and runc on PATH: those beside it, where it was unpacked somewhere.
+    places = [os.path.dirname(program), os.environ.get("PATH", os.defpath)]
+    found = os.pathsep.join(filter(None, places))
+    # `container` has it load no AppArmor profile into the machine's kernel.
+    environment = {**os.environ, "PATH": found, "container": "harness"}
+    with open(path(node, "log"), "wb") as log, namespaces.entered(node):
+        _running[node] = subprocess.Popen(
+            command(node, program), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True, env=environment,
+        )  # fmt: skip
+
+
+def wait(node: str) -> None:
+    """Wait until a host's engine takes connections; OSError with its last words if it ends."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not _listens(node):
+        if _running[node].poll() is not None:
+            raise OSError(f"dockerd on {node} ended: {_last_words(node)}")
+        if time.monotonic() > deadline:
+            raise OSError(f"dockerd on {node} gave no answer within {DEADLINE_S:.0f} s")
+        time.sleep(STEP_S)
+
+
+def log(node: str) -> str:
+    """What a host's engine has said."""
+    with open(path(node, "log"), encoding="utf-8", errors="backslashreplace") as file:
+        return file.read()
+
+
+def _listens(node: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as opened:
+        return opened.connect_ex(path(node, "sock")) == 0
+
+
+def _last_words(node: str) -> str:
+    lines = [line for line in log(node).splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"
+
+
+def _cover() -> None:
+    os.mkdir(DIRECTORY)
+    for folder in filter(os.path.isdir, COVERED):
+        upper, work = (f"{DIRECTORY}/{kind}{folder}" for kind in ("upper", "work"))
+        os.makedirs(upper)
+        os.makedirs(work)
+        options = f"lowerdir={folder},upperdir={upper},workdir={work}"
+        _mount("overlay", folder, "overlay", 0, options)
+    masked = shutil.which(MASKED)
+    nothing = shutil.which("true")
+    if masked and nothing:
+        _mount(nothing, os.path.realpath(masked), "none", MS_BIND, "")
+
+
+def _mount(source: str, target: str, kind: str, flags: int, options: str) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    words = [word.encode() for word in (source, target, kind)]
+    if libc.mount(*words, flags, options.encode()) != 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, f"mount {kind} on {target}: {os.strerror(errno)}")

@@ -1,0 +1,239 @@
+"""The tutorial lab with real Docker engines as its hosts and real containers as its endpoints.
+
+`HARNESS_KILLS` says how many kills at random moments there are for each victim, as in test_kills.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from harness import doctor
+from harness.machines import control_groups, registry
+from tests.lab import snapshot
+
+ROOT = Path(__file__).parents[2]
+KILLS = int(os.environ.get("HARNESS_KILLS", "3"))
+LONGEST_S = 5.0
+"""A whole run takes about so long; moments are spread over it."""
+END_S = 60.0
+MACHINES = (Path("/etc/docker"), Path("/opt"), Path("/var/lib"), Path("/run"))
+"""Where engines and containerd write if nobody prevents it."""
+
+
+@pytest.fixture(autouse=True)
+def _needs_docker() -> None:
+    for program in ("dockerd", "busybox"):
+        if not shutil.which(program, path=doctor.search_path()):
+            pytest.skip(f"no {program} (Debian: apt-get install docker.io busybox-static)")
+
+
+def arguments(reports: Path, *more: str) -> list[str]:
+    """A run of the suites."""
+    command = [sys.executable, "-m", "pytest", "suites", "-q", "-p", "no:cacheprovider"]
+    return [*command, f"--lab-reports={reports}", *more]
+
+
+def report(reports: Path, *more: str) -> dict[str, Any]:
+    """Run the suites; the report.json of the run, which must have ended well."""
+    done = subprocess.run(
+        arguments(reports, *more), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    found: dict[str, Any] = json.loads((reports / "latest" / "report.json").read_text())
+    return found
+
+
+def outcomes(document: dict[str, Any]) -> dict[str, tuple[str, str, str]]:
+    """What was observed in each cell, and what was made of it."""
+    return {
+        cell["id"]: (cell["observed"], cell["verdict"], cell["why"]) for cell in document["cells"]
+    }
+
+
+def written() -> set[str]:
+    """The names where engines would write."""
+    return {str(path) for folder in MACHINES if folder.is_dir() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The report of a run on engines, which wrote nothing of its own on the machine."""
+    before = written()
+    found = report(tmp_path_factory.mktemp("docker"), "--lab-backend", "docker")
+    assert written() == before
+    return found
+
+
+def reading(run: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """What was read of both hosts, entries in one list."""
+    names = [f"routed/{host}/{kind}/after" for host in ("host1", "host2")]
+    return [entry for name in names for entry in run["evidence"][name]["parsed"]]
+
+
+def test_the_report_says_which_engine_ran_where(run: dict[str, Any]) -> None:
+    """An engine each on the hosts that carry containers, and none on the gateway host."""
+    assert run["run"]["backend"] == "docker"
+    assert [line.partition(": Docker ")[0] for line in run["run"]["engines"]] == ["host1", "host2"]
+
+
+def test_networks_are_what_was_asked_for(run: dict[str, Any]) -> None:
+    """Driver, parent, mode, subnet and gateway, as the engines themselves say."""
+    found = {
+        (net["Name"], net["Driver"], net["Options"]["parent"], net["Options"]["macvlan_mode"],
+         net["IPAM"]["Config"][0]["Subnet"], net["IPAM"]["Config"][0]["Gateway"])
+        for net in reading(run, "docker-networks")
+    }  # fmt: skip
+    assert found == {
+        ("mac_net10", "macvlan", "eth2.10", "bridge", "172.16.10.0/24", "172.16.10.1"),
+        ("mac_net20", "macvlan", "eth2.20", "bridge", "172.16.20.0/24", "172.16.20.1"),
+    }
+
+
+def test_containers_are_what_was_asked_for(run: dict[str, Any]) -> None:
+    """Network, address and MAC address of each, as the engines themselves say."""
+    found = {
+        one["Name"]: {
+            name: (end["IPAddress"], end["MacAddress"])
+            for name, end in one["NetworkSettings"]["Networks"].items()
+        }
+        for one in reading(run, "docker-containers")
+    }
+    assert found == {
+        "/bbox1": {"mac_net10": ("172.16.10.10", "02:42:ac:10:0a:0a")},
+        "/bbox2": {"mac_net20": ("172.16.20.10", "02:42:ac:10:14:0a")},
+        "/bbox3": {"mac_net10": ("172.16.10.11", "02:42:ac:10:0a:0b")},
+        "/bbox4": {"mac_net20": ("172.16.20.11", "02:42:ac:10:14:0b")},
+    }
+
+
+def test_docker_itself_imposes_nothing(run: dict[str, Any], tmp_path: Path) -> None:
+    """The same cells with bare namespaces: not one has another outcome, verdict or reason."""
+    assert outcomes(run) == outcomes(report(tmp_path))
+
+
+def test_overlapping_subnets_are_refused_before_anything_is_built(tmp_path: Path) -> None:
+    """One sentence that names the networks, and exit code 4 of pytest: usage."""
+    lab = ["--lab-backend", "docker", "--lab-topology", "topologies/overlapping-subnets.yaml"]
+    done = subprocess.run(
+        arguments(tmp_path, *lab), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "the engine of host1 would refuse mac_net20" in done.stderr
+
+
+@pytest.fixture
+def lab(name: str) -> Iterator[registry.LabRecord]:
+    """A lab with engines that is up."""
+    harness("up", "--backend", "docker", "--name", name)
+    yield registry.find(name)
+    registry.stop(name)
+
+
+def harness(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line, which must end well."""
+    command = [sys.executable, "-m", "harness", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def sockets(name: str) -> dict[str, str]:
+    """The engines of a lab as `harness list` has them."""
+    listed = json.loads(harness("list", "--json").stdout)
+    found: dict[str, str] = next(one["engines"] for one in listed if one["name"] == name)
+    return found
+
+
+def test_a_lab_that_is_up_is_used_like_any_docker(lab: registry.LabRecord, tmp_path: Path) -> None:
+    """Commands in nodes, an engine's socket, containers restarted and stopped, attached runs."""
+    said = harness("exec", "--name", lab.name, "bbox1", "--", "ip", "-br", "address").stdout
+    assert "172.16.10.10/24" in said
+    engine = docker.DockerClient(sockets(lab.name)["host1"])
+    container = engine.containers.get("bbox1")
+    assert container.exec_run(["ping", "-c", "1", "172.16.20.11"]).exit_code == 0
+
+    container.restart()
+    attached = report(tmp_path, "--lab-attach", lab.name)
+    assert (attached["run"]["backend"], attached["run"]["exit"]) == ("docker", "pass")
+
+    container.stop()
+    engine.close()
+    done = subprocess.run(
+        arguments(tmp_path, "--lab-attach", lab.name), cwd=ROOT, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "the container bbox1 on host1 does not run" in done.stdout + done.stderr
+
+
+def test_an_engine_that_ends_at_once_is_a_named_error(tmp_path: Path) -> None:
+    """The step that failed, and the engine's last words."""
+    broken = tmp_path / "dockerd"
+    broken.write_text("#!/bin/sh\necho no engine today >&2\nexit 1\n")
+    broken.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "up", "--backend", "docker", "--engine", str(broken)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "dockerd on host1 ended: no engine today" in done.stderr
+
+
+def offspring(pid: int) -> list[int]:
+    """The processes under one, nearest first."""
+    found: list[int] = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in children.read_text().split():
+                found += [int(child), *offspring(int(child))]
+    return found
+
+
+@pytest.mark.parametrize("victim", ["controller", "other"])
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_kills_leave_nothing(
+    untouched: snapshot.Snapshot, tmp_path: Path, seed: int, victim: str
+) -> None:
+    """Control groups included, whatever is killed: pytest, the worker, an engine, a container."""
+    null = subprocess.DEVNULL
+    command = arguments(tmp_path, "--lab-backend", "docker")
+    with subprocess.Popen(command, cwd=ROOT, stdin=null, stdout=null, stderr=null) as run:
+        moment = random.Random(seed).uniform(0.3, LONGEST_S)
+        with suppress(subprocess.TimeoutExpired):
+            run.wait(moment)
+        under = offspring(run.pid)
+        if victim == "controller" or not under:
+            run.kill()
+        else:
+            with suppress(ProcessLookupError):
+                os.kill(random.Random(seed).choice(under), 9)
+        run.wait(END_S)
+    assert snapshot.wait_until_clean(untouched, 5.0) == ()
+
+
+def test_what_a_killed_watcher_left_goes_with_the_next_lab() -> None:
+    """Control groups of a lab that is no more, by its name; those of a living one stay."""
+    places = [place for place in control_groups.ROOT.iterdir() if place.is_dir()] or [
+        control_groups.ROOT
+    ]
+    gone, living = "harness-1", f"harness-{Path('/proc/self/ns/pid').stat().st_ino}"
+    for name in (gone, living):
+        (places[0] / name / "container").mkdir(parents=True)
+    try:
+        control_groups.watch("harness-2")
+        assert not (places[0] / gone).exists()
+        assert (places[0] / living).exists()
+    finally:
+        assert control_groups.remove(living)

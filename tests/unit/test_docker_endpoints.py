@@ -1,0 +1,163 @@
+"""Containers as endpoints: the steps, in docker(1)'s words, and what is refused before them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import plan, topology
+from harness.backends import Backend
+from harness.endpoints import containers
+from harness.endpoints.docker import DockerEndpoints
+from harness.errors import InputError, Unsupported
+from tests.unit.labs import FILE, NO_DEFAULT_ROUTE, TUTORIAL, variant
+
+KIND = DockerEndpoints(("/opt/a/dockerd", "/opt/b/dockerd"))
+BUILT = plan.build(TUTORIAL, KIND)
+OVERLAPPING = FILE.with_name("overlapping-subnets.yaml")
+
+
+def of(kind: str) -> list[dict[str, Any]]:
+    """The steps that do one thing."""
+    return [step for step in BUILT if step["do"] == kind]
+
+
+def test_hosts_that_carry_endpoints_run_an_engine() -> None:
+    """Each its own, started as soon as it has a namespace; the gateway host runs none."""
+    assert KIND.engines(TUTORIAL) == ("host1", "host2")
+    assert [(step["node"], step["program"]) for step in of("engine")] == [
+        ("host1", "/opt/a/dockerd"), ("host2", "/opt/b/dockerd"),
+    ]  # fmt: skip
+    assert BUILT.index(of("engine")[-1]) < BUILT.index(of("bridge")[0])
+
+
+def test_the_last_engine_is_for_the_rest() -> None:
+    """One path is enough for all hosts."""
+    steps = DockerEndpoints(("/opt/a/dockerd",)).ahead(TUTORIAL)
+    assert [step["program"] for step in steps] == ["/opt/a/dockerd"] * 2
+
+
+def test_the_engine_makes_the_endpoints_namespaces() -> None:
+    """The plan makes those of hosts and switch; a container's is entered, and given its sysctls."""
+    assert [step["node"] for step in of("namespace")] == ["host1", "host2", "gateway", "switch"]
+    assert [step["node"] for step in of("adopt")] == ["bbox1", "bbox2", "bbox3", "bbox4"]
+    given = next(step for step in of("sysctl") if step["node"] == "bbox1")
+    for name in ("all", "default", "eth0"):
+        assert given["values"][f"net.ipv4.conf.{name}.rp_filter"] == "0"
+
+
+def test_commands_are_those_that_people_type() -> None:
+    """Engines side by side; on each the image, its networks, its containers."""
+    (step,) = of("side-by-side")
+    assert [plan.command(one) for one in step["groups"][0]] == [
+        "host1# docker version",
+        "host1# docker import - busybox:latest",
+        (
+            "host1# docker network create --driver macvlan --subnet 172.16.10.0/24 "
+            "--gateway 172.16.10.1 -o parent=eth2.10 -o macvlan_mode=bridge mac_net10"
+        ),
+        (
+            "host1# docker network create --driver macvlan --subnet 172.16.20.0/24 "
+            "--gateway 172.16.20.1 -o parent=eth2.20 -o macvlan_mode=bridge mac_net20"
+        ),
+        (
+            "host1# docker run --detach --name bbox1 --network mac_net10 --ip 172.16.10.10 "
+            "--mac-address 02:42:ac:10:0a:0a busybox:latest sleep 1000000000"
+        ),
+        (
+            "host1# docker run --detach --name bbox2 --network mac_net20 --ip 172.16.20.10 "
+            "--mac-address 02:42:ac:10:14:0a busybox:latest sleep 1000000000"
+        ),
+    ]
+    assert plan.command(step).startswith("host1# docker version; host1# docker import")
+    assert "host2# docker run --detach --name bbox3" in plan.command(step)
+
+
+def test_a_network_without_a_gateway_is_internal() -> None:
+    """Docker would choose a gateway otherwise, and give its containers a default route."""
+    (step,) = DockerEndpoints().together(NO_DEFAULT_ROUTE)
+    made = {one["name"]: one for one in step["groups"][0] if one["do"] == "network"}
+    assert made["mac_net20"]["gateway"] is None
+    assert "--internal" in made["mac_net20"]["argv"]
+    assert "--internal" not in made["mac_net10"]["argv"]
+
+
+def test_an_image_can_come_from_a_file() -> None:
+    """It is given a name of the lab's own."""
+    (step,) = DockerEndpoints(archive="/tmp/own.tar").together(TUTORIAL)
+    image = step["groups"][0][1]
+    assert (image["archive"], image["image"]) == ("/tmp/own.tar", "endpoint:latest")
+
+
+def test_engines_are_read_on_their_hosts() -> None:
+    """Networks, containers, engine and log of each, by functions that know how."""
+    readings = KIND.readings(TUTORIAL)
+    assert [host for host, kind in readings if kind == "docker-engine"] == ["host1", "host2"]
+    assert (KIND.apply, KIND.evidence) == (containers.apply, containers.evidence)
+
+
+def test_overlapping_subnets_on_one_engine_are_refused() -> None:
+    """By name, with what to do; on engines of their own they are no trouble."""
+    read = topology.read(OVERLAPPING)
+    with pytest.raises(InputError, match=r"engine of host1 would refuse mac_net20: its subnet"):
+        KIND.refuse(read)
+    KIND.refuse(TUTORIAL)
+
+
+def test_names_that_docker_does_not_take_are_refused() -> None:
+    """One letter is enough for a namespace, and too little for a container."""
+    with pytest.raises(InputError, match="'b' cannot be a container's name"):
+        KIND.refuse(variant(("bbox1:", "b:")))
+
+
+def test_ipv6_is_refused() -> None:
+    """Until this backend makes it."""
+    lab = variant(
+        ("{subnet: 172.16.10.0/24,", "{subnet: 172.16.10.0/24, subnet6: 'fd00:10::/64',"),
+        ("address: 172.16.10.10}", "address: 172.16.10.10, address6: 'fd00:10::10'}"),
+        ("address: 172.16.10.11}", "address: 172.16.10.11, address6: 'fd00:10::11'}"),
+    )
+    with pytest.raises(InputError, match="bbox1 has an IPv6 address"):
+        KIND.refuse(lab)
+
+
+@pytest.fixture
+def root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root, as far as anybody asks."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+
+@pytest.mark.usefixtures("root")
+def test_a_machine_without_an_engine_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line with the command; bare namespaces go on working."""
+    monkeypatch.setattr("harness.doctor.search_path", lambda: "/nowhere")
+    with pytest.raises(Unsupported, match=r"^no dockerd on this machine; .+"):
+        Backend("docker").kind(TUTORIAL)
+    assert Backend().kind(TUTORIAL).name == "netns"
+
+
+def test_docker_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine does."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(Unsupported, match="needs root"):
+        Backend("docker").kind(TUTORIAL)
+
+
+@pytest.mark.usefixtures("root")
+def test_options_choose_engines_and_image(tmp_path: Path) -> None:
+    """Paths, in the order of the hosts; what is not there is named."""
+    engine, image = tmp_path / "dockerd", tmp_path / "image.tar"
+    engine.write_text("#!/bin/sh\n")
+    engine.chmod(0o755)
+    image.write_bytes(b"")
+    kind = Backend("docker", f"{engine},{engine}", str(image)).kind(TUTORIAL)
+    assert [step["program"] for step in kind.ahead(TUTORIAL)] == [str(engine)] * 2
+    with pytest.raises(InputError, match="no such file"):
+        Backend("docker", str(engine), f"{image}.gz").kind(TUTORIAL)
+    with pytest.raises(InputError, match="is no program"):
+        Backend("docker", "/nowhere/dockerd").kind(TUTORIAL)
+    with pytest.raises(InputError, match="are for --lab-backend docker"):
+        Backend("netns", str(engine)).kind(TUTORIAL)
