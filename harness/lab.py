@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 from harness import plan
+from harness.commands import command
 from harness.endpoints import containers
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.namespace import NamespaceEndpoints
@@ -187,7 +188,7 @@ class Lab:
             raise Unsupported(done["unsupported"])
         if "reason" in done:
             failed = done.get("step") or steps[done["done"]]
-            raise BuildError(plan.command(failed), done["reason"])
+            raise BuildError(command(failed), done["reason"])
 
     def _enter_again(self) -> None:
         """Find the namespaces of containers that were started anew; MachineError if one is down."""

@@ -1,15 +1,15 @@
 """The plan: ordered steps that make a lab, each with the step that undoes it.
 
 A step is a plain dict, because steps cross the call channel to the worker: `do` names the
-operation, the rest are its arguments. `command()` says the same in ip(8) and iptables(8) words.
+operation, the rest are its arguments. `commands.py` says the same in ip(8) and iptables(8) words.
 """
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from harness.commands import FIREWALLS
 from harness.topology import Endpoint, Gateway, Topology
 
 Step = dict[str, Any]
@@ -198,48 +198,6 @@ def subinterfaces(topology: Topology, *, routed: bool) -> tuple[tuple[str, str],
     for spec in topology.configured if routed else ():
         found += [(spec.host, topology.subinterface(vlan_id)) for vlan_id, _ in spec.addresses]
     return tuple(dict.fromkeys(found))
-
-
-def command(step: Step) -> str:
-    """A step as the command that a person would type on its node."""
-    words = {**step}
-    if step["do"] == "sysctl":
-        words["values"] = " ".join(f"{key}={value}" for key, value in step["values"].items())
-    if step["do"] in FIREWALLS:
-        policies = [f"-P {chain} {policy}" for chain, policy in step["policies"].items()]
-        rules = [f"{step['do']} -t {step['table']} {line}" for line in (*policies, *step["lines"])]
-        words["rules"] = "; ".join(rules)
-    if step["do"] == "side-by-side":
-        words["commands"] = "; ".join(command(one) for group in step["groups"] for one in group)
-    if step["do"] in ("network", "container"):
-        words["argv"] = shlex.join(step["argv"])
-    return _COMMANDS[step["do"]].format(**words)
-
-
-FIREWALLS = ("iptables", "ip6tables")
-
-_COMMANDS = {
-    "namespace": "ip netns add {node}",
-    "engine": "{node}# {program}",
-    "engine-ready": "{node}# docker version",
-    "image": "{node}# docker import - {image}",
-    "network": "{node}# {argv}",
-    "container": "{node}# {argv}",
-    "side-by-side": "{commands}",
-    "adopt": "{host}# docker inspect {node}",
-    "sysctl": "{node}# sysctl -w {values}",
-    "bridge": "{node}# ip link add {name} type bridge",
-    "veth": "{node}# ip link add {name} type veth peer {peer} netns {peer_node}",
-    "vlan": "{node}# ip link add link {parent} name {name} mtu {mtu} type vlan id {id}",
-    "vlan-delete": "{node}# ip link delete {name}",
-    "macvlan": "{parent_node}# ip link add link {parent} name {name} type macvlan mode {mode}",
-    "address": "{node}# ip address add {cidr} dev {link}",
-    "address-delete": "{node}# ip address delete {cidr} dev {link}",
-    "route": "{node}# ip route add {dst} via {via}",
-    "route-delete": "{node}# ip route delete {dst} via {via}",
-    "iptables": "{node}# {rules}",
-    "ip6tables": "{node}# {rules}",
-}
 
 
 def sysctls(node: str, *interfaces: str, ipv6: bool) -> Step:

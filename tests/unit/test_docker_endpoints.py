@@ -10,6 +10,7 @@ import pytest
 
 from harness import plan, topology
 from harness.backends import Backend
+from harness.commands import command
 from harness.endpoints import containers
 from harness.endpoints.docker import DockerEndpoints
 from harness.errors import InputError, Unsupported
@@ -52,7 +53,7 @@ def test_the_engine_makes_the_endpoints_namespaces() -> None:
 def test_commands_are_those_that_people_type() -> None:
     """Engines side by side; on each the image, its networks, its containers."""
     (step,) = of("side-by-side")
-    assert [plan.command(one) for one in step["groups"][0]] == [
+    assert [command(one) for one in step["groups"][0]] == [
         "host1# docker version",
         "host1# docker import - busybox:latest",
         (
@@ -72,8 +73,8 @@ def test_commands_are_those_that_people_type() -> None:
             "--mac-address 02:42:ac:10:14:0a busybox:latest sleep 1000000000"
         ),
     ]
-    assert plan.command(step).startswith("host1# docker version; host1# docker import")
-    assert "host2# docker run --detach --name bbox3" in plan.command(step)
+    assert command(step).startswith("host1# docker version; host1# docker import")
+    assert "host2# docker run --detach --name bbox3" in command(step)
 
 
 def test_a_network_without_a_gateway_is_internal() -> None:

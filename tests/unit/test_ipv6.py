@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness import plan
+from harness.commands import command
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.flow import Cell, Observation, Outcome, Point, Probe, Stage
 from harness.frame import Frame, dissect
@@ -267,7 +268,7 @@ def test_who_has_none_has_ipv6_off(lab: Topology, node: str) -> None:
 def test_an_endpoint_has_an_address_and_a_default_route_of_each() -> None:
     """IPv4 first."""
     steps = plan.build(DUAL, NamespaceEndpoints())
-    found = [plan.command(step) for step in steps
+    found = [command(step) for step in steps
              if step["node"] == "bbox1" and step["do"] in ("address", "route")]  # fmt: skip
     assert found == [
         "bbox1# ip address add 172.16.10.10/24 dev eth0",
@@ -280,13 +281,13 @@ def test_an_endpoint_has_an_address_and_a_default_route_of_each() -> None:
 def test_a_gateway_forwards_ipv6_by_the_same_rules() -> None:
     """With ip6tables, without NAT, and taken back in the stage after."""
     steps = plan.gateway(DUAL)
-    commands = [plan.command(step) for step in steps]
+    commands = [command(step) for step in steps]
     assert commands.count("gateway# sysctl -w net.ipv6.conf.all.forwarding=1") == 1
     assert "gateway# ip address add 2001:db8:20::1/64 dev eth2.20" in commands
     (rules,) = [command for command in commands if "ip6tables" in command]
     assert rules.startswith("gateway# ip6tables -t filter -P FORWARD ACCEPT; ip6tables -t filter")
     assert "MASQUERADE" not in rules
-    undone = [plan.command(step) for step in plan.undo(steps)]
+    undone = [command(step) for step in plan.undo(steps)]
     assert undone[0].startswith("gateway# ip6tables -t filter -P FORWARD ACCEPT; ip6tables -t")
     assert " -D FORWARD " in undone[0]
     assert "gateway# sysctl -w net.ipv6.conf.all.forwarding=0" in undone

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness import plan
+from harness.commands import command
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.worker import calls
 from tests.unit.labs import (
@@ -123,7 +124,7 @@ def test_what_a_step_needs_is_there_before_it() -> None:
 
 def test_the_gateway_routes_as_the_tutorial_has_it() -> None:
     """Forwarding, the two sub-interfaces with their addresses, NAT, replies, then what is new."""
-    assert [plan.command(step) for step in ROUTED] == [
+    assert [command(step) for step in ROUTED] == [
         "gateway# sysctl -w net.ipv4.ip_forward=1",
         "gateway# ip link add link eth2 name eth2.10 mtu 1500 type vlan id 10",
         "gateway# ip address add 172.16.10.1/24 dev eth2.10",
@@ -171,7 +172,7 @@ def test_undone_is_the_mirror_of_routed() -> None:
     assert undone[1]["lines"][0] == "-D POSTROUTING -o eth2.10 -j MASQUERADE"
     assert undone[-1]["values"] == {"net.ipv4.ip_forward": "0"}
     assert plan.undo(undone)[0]["values"] == {"net.ipv4.ip_forward": "1"}
-    assert plan.command(undone[2]) == "gateway# ip link delete eth2.20"
+    assert command(undone[2]) == "gateway# ip link delete eth2.20"
 
 
 def test_undoing_a_policy_is_accept() -> None:
@@ -202,7 +203,7 @@ def test_sub_interfaces_by_stage(routed: bool) -> None:
 def test_every_step_has_a_command(planned: tuple[plan.Step, ...]) -> None:
     """In the words of ip(8), sysctl(8) and iptables(8), each with its node."""
     for step in planned:
-        text = plan.command(step)
+        text = command(step)
         assert step["node"] in text or step.get("parent_node", "?") in text
 
 
@@ -232,7 +233,7 @@ def test_steps_can_cross_to_a_worker() -> None:
 )
 def test_a_step_as_a_person_would_type_it(node: str, kind: str, text: str) -> None:
     """The first step of each kind."""
-    assert plan.command(next(step for step in of(kind) if step["node"] == node)) == text
+    assert command(next(step for step in of(kind) if step["node"] == node)) == text
 
 
 def test_a_policy_alone_is_a_command_too() -> None:
@@ -244,12 +245,12 @@ def test_a_policy_alone_is_a_command_too() -> None:
         "lines": (),
         "policies": {"FORWARD": "DROP"},
     }
-    assert plan.command(step) == "gw# iptables -t filter -P FORWARD DROP"
+    assert command(step) == "gw# iptables -t filter -P FORWARD DROP"
 
 
 def typed(steps: tuple[plan.Step, ...]) -> list[str]:
     """The commands of steps, but for those of iptables."""
-    return [plan.command(step) for step in steps if step["do"] != "iptables"]
+    return [command(step) for step in steps if step["do"] != "iptables"]
 
 
 def test_several_gateways_are_made_one_after_the_other() -> None:

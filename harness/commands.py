@@ -1,0 +1,48 @@
+"""The steps of a plan in the words of ip(8), iptables(8) and docker(1)."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+
+def command(step: dict[str, Any]) -> str:
+    """A step as the command that a person would type on its node."""
+    words = {**step}
+    if step["do"] == "sysctl":
+        words["values"] = " ".join(f"{key}={value}" for key, value in step["values"].items())
+    if step["do"] in FIREWALLS:
+        policies = [f"-P {chain} {policy}" for chain, policy in step["policies"].items()]
+        rules = [f"{step['do']} -t {step['table']} {line}" for line in (*policies, *step["lines"])]
+        words["rules"] = "; ".join(rules)
+    if step["do"] == "side-by-side":
+        words["commands"] = "; ".join(command(one) for group in step["groups"] for one in group)
+    if step["do"] in ("network", "container"):
+        words["argv"] = shlex.join(step["argv"])
+    return _COMMANDS[step["do"]].format(**words)
+
+
+FIREWALLS = ("iptables", "ip6tables")
+
+_COMMANDS = {
+    "namespace": "ip netns add {node}",
+    "engine": "{node}# {program}",
+    "engine-ready": "{node}# docker version",
+    "image": "{node}# docker import - {image}",
+    "network": "{node}# {argv}",
+    "container": "{node}# {argv}",
+    "side-by-side": "{commands}",
+    "adopt": "{host}# docker inspect {node}",
+    "sysctl": "{node}# sysctl -w {values}",
+    "bridge": "{node}# ip link add {name} type bridge",
+    "veth": "{node}# ip link add {name} type veth peer {peer} netns {peer_node}",
+    "vlan": "{node}# ip link add link {parent} name {name} mtu {mtu} type vlan id {id}",
+    "vlan-delete": "{node}# ip link delete {name}",
+    "macvlan": "{parent_node}# ip link add link {parent} name {name} type macvlan mode {mode}",
+    "address": "{node}# ip address add {cidr} dev {link}",
+    "address-delete": "{node}# ip address delete {cidr} dev {link}",
+    "route": "{node}# ip route add {dst} via {via}",
+    "route-delete": "{node}# ip route delete {dst} via {via}",
+    "iptables": "{node}# {rules}",
+    "ip6tables": "{node}# {rules}",
+}
