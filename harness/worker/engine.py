@@ -63,8 +63,9 @@ def start(node: str, program: str) -> None:
     with open(path(node, "daemon.json"), "w", encoding="ascii") as file:
         file.write("{}")
     # An engine finds containerd and runc on PATH: those beside it, where it was unpacked somewhere.
-    places = [os.path.dirname(program), os.environ.get("PATH", os.defpath)]
-    found = os.pathsep.join(filter(None, places))
+    own = os.path.dirname(program)
+    places = [own, os.path.join(os.path.dirname(own), "bin")] if own else []
+    found = os.pathsep.join([*places, os.environ.get("PATH", os.defpath)])
     # `container` has it load no AppArmor profile into the machine's kernel.
     environment = {**os.environ, "PATH": found, "container": "harness"}
     with open(path(node, "log"), "wb") as log, namespaces.entered(node):
