@@ -250,5 +250,5 @@ _READERS: dict[str, tuple[str, Callable[[str], tuple[Any, str]]]] = {
     "docker-networks": ("docker network inspect", _networks),
     "docker-containers": ("docker inspect", _containers),
     "docker-engine": ("docker version; docker info", _engine),
-    "docker-log": ("cat log", _log),
+    "docker-log": (f"cat {engine.DIRECTORY}/HOST/log", _log),
 }
