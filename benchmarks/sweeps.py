@@ -17,11 +17,12 @@ from typing import Any
 from benchmarks.line import Line, ratio
 from harness import plan, topology
 from harness.flow import L3_KINDS, Cell, Family, Outcome, Ruling, Stage
-from harness.lab import Lab, Swept
+from harness.lab import Lab
 from harness.machines.local import PrivateMachine
 from harness.machines.worker import Worker
 from harness.matrix import matrix
 from harness.schedule import schedule, taps
+from harness.swept import Swept
 from harness.topology import Topology
 from harness.verdict import judge_record
 from harness.worker import calls

@@ -16,11 +16,12 @@ from queue import Queue
 
 from harness import pcapng
 from harness.flow import Cell, Stage, Verdict
-from harness.lab import Lab, Swept
+from harness.lab import Lab
 from harness.record import Record
 from harness.report.model import Evidence, joined
 from harness.sightings import find
 from harness.spool import Spool
+from harness.swept import Swept
 from harness.topology import Topology
 from harness.verdict import judge
 

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 from harness import plan
 from harness.commands import command
-from harness.endpoints import containers
+from harness.endpoints.containers import inspection, operations
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.errors import BuildError, InputError, MachineError, Unsupported
 from harness.flow import Cell, Stage
-from harness.frame import Frame
 from harness.machines import control_groups
 from harness.machines.worker import Machine, Worker
 from harness.matrix import kinds, matrix
-from harness.record import Neighbour, Record, Route, Sent, TapCount, Unrouted, Wave
-from harness.report.model import Evidence
 from harness.schedule import lenders, parts, schedule, taps
+from harness.swept import Swept, nothing
 from harness.topology import Topology, parse
 from harness.worker import calls
 
@@ -82,7 +80,7 @@ class Lab:
         """
         self._worker.call(calls.prepare)
         if self.engines:
-            control_groups.watch(self._worker.call(containers.control_group))
+            control_groups.watch(self._worker.call(operations.control_group))
         self._apply(plan.build(self.topology, self._endpoints))
         self.facts = {**self._worker.call(calls.facts), "engines": self._engines()}
         self.stage = self.topology.stages[0]
@@ -127,11 +125,11 @@ class Lab:
         stage = self.stage or Stage.ISOLATED
         chosen = list(chosen)
         lent_by = self._lenders(stage, chosen)
-        before = self._worker.begin(calls.evidence, self._first()) if readings else _nothing
+        before = self._worker.begin(calls.evidence, self._first()) if readings else nothing
         found = parts(chosen)
         for number, part in enumerate(found, 1):
             swept = replace(self._begin(stage, part, lent_by), before=before, number=number)
-            before = _nothing
+            before = nothing
             if readings and number == len(found):
                 swept = replace(
                     swept, after=self._worker.begin(self._endpoints.evidence, self._last(chosen))
@@ -194,7 +192,7 @@ class Lab:
         """Find the namespaces of containers that were started anew; MachineError if one is down."""
         if self.engines:
             carried = list(self.topology.endpoint_hosts.items())
-            problem = self._worker.call(containers.enter_again, carried)
+            problem = self._worker.call(operations.enter_again, carried)
             if problem:
                 self.close()
                 raise MachineError(f"{problem}; `docker start` it, or `harness down` and `up`")
@@ -203,7 +201,7 @@ class Lab:
         """Which engine runs on which host, in a line each."""
         if not self.engines:
             return []
-        found: list[str] = self._worker.call(containers.versions, list(self.engines))
+        found: list[str] = self._worker.call(inspection.versions, list(self.engines))
         return found
 
     def _routes(self, chosen: list[Cell]) -> list[tuple[str, str]]:
@@ -226,127 +224,3 @@ class _Started:
     def start(self) -> Worker:
         """See Machine."""
         return self._worker
-
-
-def _nothing() -> list[dict[str, Any]]:
-    """No readings."""
-    return []
-
-
-@dataclass(frozen=True)
-class Swept:
-    """A sweep under way: `record` waits for the frames, `evidence` for the readings."""
-
-    topology: Topology
-    stage: Stage
-    plan: dict[str, Any]
-    """What the worker was told to do."""
-    cells: tuple[Cell, ...]
-    """The cells of its probes, and others of the stage that could have lent it a control."""
-    answer: Callable[[], dict[str, Any]]
-    before: Callable[[], list[dict[str, Any]]] = _nothing
-    after: Callable[[], list[dict[str, Any]]] = _nothing
-    number: int = 1
-    """Which of the sweeps of its stage it is."""
-
-    @property
-    def name(self) -> str:
-        """What the files of the sweep are called."""
-        return str(self.stage) if self.number == 1 else f"{self.stage}-{self.number}"
-
-    def record(self) -> Record:
-        """What the worker brought home; MachineError if the sweep could not start."""
-        answer = self.answer()
-        if "failed" in answer:
-            raise MachineError(answer["failed"])
-        tokens = {
-            probe["id"]: probe["token"].hex()
-            for wave in self.plan["waves"]
-            for probe in wave["probes"]
-        }
-        return Record(
-            stage=self.stage,
-            waves=tuple(_wave(wave, tokens) for wave in answer["waves"]),
-            taps=tuple(TapCount(**tap) for tap in answer["taps"]),
-            frames=_frames(answer["frames"], self.plan["taps"]),
-        )
-
-    def evidence(self, record: Record) -> tuple[Evidence, ...]:
-        """The readings, and the neighbours as they were at the end of each wave."""
-        found = [self._reading(reading, "before") for reading in self.before()]
-        found += [self._reading(reading, "after") for reading in self.after()]
-        for wave in record.waves:
-            entries: dict[str, list[Neighbour]] = {node: [] for node in self.topology.nodes}
-            for entry in wave.neighbours:
-                entries[entry.node].append(entry)
-            found += [self._neighbours(wave, node, of_node) for node, of_node in entries.items()]
-            found += [self._routes(wave, counted) for counted in wave.unrouted]
-        return tuple(found)
-
-    def _reading(self, reading: dict[str, Any], when: str) -> Evidence:
-        name = f"{self.stage}/{reading['node']}/{reading['kind'].replace(' ', '/')}/{when}"
-        return Evidence(
-            name=name,
-            node=reading["node"],
-            stage=str(self.stage),
-            kind=reading["kind"].partition(" ")[0],
-            command=reading["command"],
-            parsed=reading["parsed"],
-            raw=reading["raw"],
-        )
-
-    def _neighbours(self, wave: Wave, node: str, entries: list[Neighbour]) -> Evidence:
-        raw = "".join(f"{entry.address} lladdr {entry.mac} {entry.state}\n" for entry in entries)
-        return Evidence(
-            name=f"{self.stage}/{node}/neighbours/{wave.name}",
-            node=node,
-            stage=str(self.stage),
-            kind="neighbours",
-            command="ip neighbour show",
-            parsed=[
-                {"address": entry.address, "mac": entry.mac, "state": entry.state}
-                for entry in entries
-            ],
-            raw=raw,
-        )
-
-    def _routes(self, wave: Wave, counted: Unrouted) -> Evidence:
-        """What a router said of all that came in, and how much it had no route for."""
-        part = "" if self.number == 1 else f"-{self.number}"
-        routes = [asdict(one) for one in wave.routes if one.node == counted.node]
-        raw = "".join(
-            "{dst} from {src} iif {interface}: {answer}\n".format(**one) for one in routes
-        )
-        return Evidence(
-            name=f"{self.stage}/{counted.node}/no-routes/{wave.name}{part}",
-            node=counted.node,
-            stage=str(self.stage),
-            kind="no-routes",
-            command="ip route get DST from SRC iif INTERFACE; nstat -z IpExtInNoRoutes",
-            parsed={"routes": routes, "packets": counted.packets},
-            raw=f"{raw}IpExtInNoRoutes +{counted.packets}\n",
-        )
-
-
-def _wave(data: dict[str, Any], tokens: dict[str, str]) -> Wave:
-    sent = tuple(
-        Sent(probe_id, tokens[probe_id], t_ns, errno) for probe_id, t_ns, errno in data["sent"]
-    )
-    neighbours = tuple(
-        Neighbour(entry["node"], entry["address"], entry["mac"], entry["state"])
-        for entry in data["neighbours"]
-    )
-    routes = tuple(Route(**entry) for entry in data["routes"])
-    unrouted = tuple(Unrouted(**entry) for entry in data["unrouted"])
-    times = (data["opened_ns"], data["closed_ns"])
-    return Wave(data["name"], *times, sent, neighbours, routes, unrouted)
-
-
-def _frames(
-    sightings: list[tuple[int, int, int, bytes]], where: list[tuple[str, str]]
-) -> tuple[Frame, ...]:
-    frames = [
-        Frame(*where[number], direction="out" if outgoing else "in", t_ns=t_ns, raw=raw)
-        for number, t_ns, outgoing, raw in sightings
-    ]
-    return tuple(sorted(frames, key=lambda frame: frame.t_ns))

@@ -1,7 +1,7 @@
 """An endpoint as a container of a Docker engine, on a macvlan network, as people make them.
 
 Each host that carries endpoints runs an engine of its own. What is asked of it is asked through the
-Docker SDK, where the engine's socket is (`containers.py`); the steps here are its plan, and have
+Docker SDK, where the engine's socket is (`containers`); the steps here are its plan, and have
 the same in docker(1)'s words.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
-from harness.endpoints import containers
+from harness.endpoints.containers import inspection, operations
 from harness.errors import InputError
 from harness.plan import Step, sysctls
 from harness.topology import Endpoint, Topology, Vlan
@@ -42,12 +42,12 @@ class DockerEndpoints:
     @property
     def apply(self) -> Callable[..., Any]:
         """See EndpointKind."""
-        return containers.apply
+        return operations.apply
 
     @property
     def evidence(self) -> Callable[..., Any]:
         """See EndpointKind."""
-        return containers.evidence
+        return inspection.evidence
 
     def refuse(self, topology: Topology) -> None:
         """See EndpointKind: what an engine refuses is refused before anything is built."""
@@ -95,7 +95,7 @@ class DockerEndpoints:
     def readings(self, topology: Topology) -> tuple[tuple[str, str], ...]:
         """See EndpointKind: what `docker inspect` and `docker info` say on each host."""
         hosts = self.engines(topology)
-        return tuple((host, kind) for host in hosts for kind in containers.READINGS)
+        return tuple((host, kind) for host in hosts for kind in inspection.READERS)
 
     def _of_engine(self, topology: Topology, host: str) -> list[Step]:
         vlans = [topology.vlan(vlan_id) for vlan_id in topology.vlans_of_host(host)]
@@ -112,7 +112,7 @@ class DockerEndpoints:
         address = str(endpoint.address)
         argv = [
             "docker", "run", "--detach", "--name", endpoint.name, "--network", network,
-            "--ip", address, "--mac-address", endpoint.mac, self._image, *containers.WAITING,
+            "--ip", address, "--mac-address", endpoint.mac, self._image, *operations.WAITING,
         ]  # fmt: skip
         return {
             "do": "container", "node": endpoint.host, "name": endpoint.name, "network": network,

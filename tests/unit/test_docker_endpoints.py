@@ -11,7 +11,7 @@ import pytest
 from harness import plan, topology
 from harness.backends import Backend
 from harness.commands import command
-from harness.endpoints import containers
+from harness.endpoints.containers import inspection, operations
 from harness.endpoints.docker import DockerEndpoints
 from harness.errors import InputError, Unsupported
 from tests.unit.labs import FILE, NO_DEFAULT_ROUTE, TUTORIAL, variant
@@ -97,7 +97,7 @@ def test_engines_are_read_on_their_hosts() -> None:
     """Networks, containers, engine and log of each, by functions that know how."""
     readings = KIND.readings(TUTORIAL)
     assert [host for host, kind in readings if kind == "docker-engine"] == ["host1", "host2"]
-    assert (KIND.apply, KIND.evidence) == (containers.apply, containers.evidence)
+    assert (KIND.apply, KIND.evidence) == (operations.apply, inspection.evidence)
 
 
 def test_overlapping_subnets_on_one_engine_are_refused() -> None:

@@ -1,0 +1,47 @@
+"""A client of a lab's engine, by the Docker SDK.
+
+The SDK, which is pure Python, comes over the call channel like pyroute2. It is imported when it is
+first needed: the controller imports these modules to name their functions only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from harness.worker import engine
+
+DEADLINE_S = 30
+"""An engine answers in milliseconds, and starts a container in 0.3 s."""
+
+
+@contextmanager
+def connected(host: str) -> Iterator[Any]:
+    """A client of a host's engine; what the engine or the SDK complain of is an OSError."""
+    import docker
+    from requests.exceptions import RequestException
+
+    opened = None
+    try:
+        opened = docker.DockerClient(
+            base_url=f"unix://{engine.path(host, 'sock')}", version="auto", timeout=DEADLINE_S
+        )
+        yield opened
+    except docker.errors.APIError as error:
+        raise OSError(f"the engine says: {error.explanation}") from error
+    except (docker.errors.DockerException, RequestException) as error:
+        raise OSError(f"no answer from the engine: {error}") from error
+    finally:
+        if opened is not None:
+            opened.close()
+
+
+def pid(host: str, name: str) -> int:
+    """The first process of a container; OSError if it does not run."""
+    with connected(host) as client:
+        state = client.api.inspect_container(name)["State"]
+    if not state["Running"]:
+        ended = f"it has ended with code {state['ExitCode']} {state['Error']}".strip()
+        raise OSError(f"the container {name} on {host} does not run: {ended}")
+    return int(state["Pid"])

@@ -1,0 +1,109 @@
+"""Carry out the steps of a plan that are the engines': images, networks, containers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from harness.endpoints.containers import image
+from harness.endpoints.containers.client import connected, pid
+from harness.worker import engine, namespaces, steps
+
+WAITING = ("sleep", "1000000000")
+"""What a container does: nothing, for 31 years."""
+
+Step = dict[str, Any]
+
+
+def apply(plan: list[Step]) -> dict[str, Any]:
+    """Carry out steps; see `worker.steps.apply`."""
+    return steps.apply(plan, OPERATIONS)
+
+
+def enter_again(carried: Sequence[tuple[str, str]]) -> str:
+    """Name the namespaces of containers that were started anew since; what prevents it, or "".
+
+    `carried` are (container, host) pairs.
+    """
+    try:
+        for name, host in carried:
+            first = pid(host, name)
+            if not namespaces.is_of(name, first):
+                namespaces.adopt(name, first)
+    except OSError as error:
+        return str(error.args[-1])
+    return ""
+
+
+def control_group() -> str:
+    """The name of the lab's control groups."""
+    return engine.control_group()
+
+
+def _side_by_side(step: Step) -> None:
+    """Carry out groups of steps, each in its own thread; none of them enters a namespace."""
+    import docker  # noqa: F401 - once, not in several threads at the same time
+
+    with ThreadPoolExecutor(len(step["groups"])) as pool:
+        for done in [pool.submit(_group, group) for group in step["groups"]]:
+            done.result()
+
+
+def _group(group: list[Step]) -> None:
+    for step in group:
+        try:
+            OPERATIONS[step["do"]](step)
+        except OSError as error:
+            raise steps.PartFailed(step, str(error.args[-1])) from error
+
+
+def _ready(step: Step) -> None:
+    engine.wait(step["node"])
+
+
+def _image(step: Step) -> None:
+    with connected(step["node"]) as client:
+        if step["archive"]:
+            with Path(step["archive"]).open("rb") as file:
+                client.images.load(file)[0].tag(step["image"])
+        else:
+            client.api.import_image_from_data(image.busybox(), *step["image"].split(":", 1))
+
+
+def _network(step: Step) -> None:
+    from docker.types import IPAMConfig, IPAMPool
+
+    pool = IPAMPool(subnet=step["subnet"], gateway=step["gateway"])
+    with connected(step["node"]) as client:
+        client.networks.create(
+            step["name"], driver="macvlan", options=step["options"],
+            ipam=IPAMConfig(pool_configs=[pool]), internal=step["gateway"] is None,
+        )  # fmt: skip
+
+
+def _container(step: Step) -> None:
+    with connected(step["node"]) as client:
+        api = client.api
+        own = api.create_endpoint_config(ipv4_address=step["address"], mac_address=step["mac"])
+        made = api.create_container(
+            step["image"], list(WAITING), name=step["name"], mac_address=step["mac"],
+            stop_signal="SIGKILL", host_config=api.create_host_config(network_mode=step["network"]),
+            networking_config=api.create_networking_config({step["network"]: own}),
+        )  # fmt: skip
+        api.start(made["Id"])
+
+
+def _adopt(step: Step) -> None:
+    namespaces.adopt(step["node"], pid(step["host"], step["node"]))
+
+
+OPERATIONS: dict[str, Callable[[Step], None]] = {
+    "side-by-side": _side_by_side,
+    "engine-ready": _ready,
+    "image": _image,
+    "network": _network,
+    "container": _container,
+    "adopt": _adopt,
+}
