@@ -21,8 +21,7 @@ SERVER = ("nc", "-l", "-p", str(PORT), "-e", "cat")
 class Container:
     """A container of a lab. After each change its namespace is entered again.
 
-    What a test has started in it with `lab.start` must have ended before: it would keep the
-    namespace alive, and the engine would say that the container's address is in use.
+    What a test has started in it with `lab.start` stays in the old namespace, where nothing is.
     """
 
     def __init__(self, lab: Lab, name: str) -> None:

@@ -1,8 +1,7 @@
 """Change a lab that runs: containers restarted, removed, reconnected, engines restarted.
 
-Whatever ends a container's namespace comes after `let-go`: what this worker has open there would
-keep the namespace alive, with its macvlan and its MAC address, and the engine would be told that
-the address is in use.
+Whatever gives a container another namespace comes after `let-go`: what this worker has open in the
+old one would be read as the new one's, and would keep the old one alive.
 """
 
 from __future__ import annotations
