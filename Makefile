@@ -5,7 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 comma := ,
 # What decides is pure, and every branch of it is tested.
-PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon commands endpoints/docker endpoints/namespace errors expectations flow forwarding frame/* hoststate judge layer2 matrix \
+PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon commands dockerstate endpoints/docker endpoints/engine_errors endpoints/namespace errors expectations flow forwarding frame/* hoststate judge layer2 matrix \
 	normal observe path pcapng plan record schedule sightings steps unrouted verdict walk report/* topology/*,harness/$(module).py))
 USER_ID := $(shell id -u)
 
@@ -21,7 +21,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev lab test lint bench clean
+.PHONY: help setup setup-dev lab lifecycle test lint bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,13 @@ lab: setup ## build the lab, test it, write reports/ (BACKEND=netns|docker, ARGS
 	$(AS_ROOT) $(BIN)/pytest suites/ $(if $(BACKEND),--lab-backend $(BACKEND)) $(ARGS) || status=$$?; \
 	$(GIVE_BACK); \
 	echo "Again, as root (or without, see README.md): . .venv/bin/activate && pytest suites/"; \
+	exit $$status
+
+lifecycle: ## restart containers and engines of a Docker lab of its own, and measure how it heals
+	@scripts/setup docker
+	@status=0; \
+	$(AS_ROOT) $(BIN)/pytest suites/lifecycle --lab-backend docker $(ARGS) || status=$$?; \
+	$(GIVE_BACK); \
 	exit $$status
 
 test: setup-dev ## the harness's own tests, and lint

@@ -73,6 +73,40 @@ def hosts(topology: Topology, stages: Iterable[Stage]) -> list[Ask]:
     ]
 
 
+def networks(topology: Topology, stages: Iterable[Stage]) -> list[Ask]:
+    """An ask for each network of each engine, live, in the last stage."""
+    return [
+        Ask(f"{stage}-{host}-{name}", stage, node=host, kind=name, live=True)
+        for stage in tuple(stages)[-1:]
+        for host in carriers(topology)
+        for name in (topology.vlan(vlan).network for vlan in topology.vlans_of_host(host))
+    ]
+
+
+def containers(topology: Topology, stages: Iterable[Stage]) -> list[Ask]:
+    """An ask for each container, likewise."""
+    return [
+        Ask(f"{stage}-{end.name}", stage, node=end.name, live=True)
+        for stage in tuple(stages)[-1:]
+        for end in topology.endpoints
+    ]
+
+
+def imposed(topology: Topology, stages: Iterable[Stage]) -> list[Ask]:
+    """An ask for each host that carries containers, likewise: it has met all sweeps by then."""
+    return [
+        Ask(f"{stage}-{host}", stage, node=host, live=True)
+        for stage in tuple(stages)[-1:]
+        for host in carriers(topology)
+    ]
+
+
+def carriers(topology: Topology) -> tuple[str, ...]:
+    """The hosts that carry endpoints."""
+    used = set(topology.endpoint_hosts.values())
+    return tuple(host.name for host in topology.hosts if host.name in used)
+
+
 def readings(topology: Topology, stages: Iterable[Stage]) -> list[Ask]:
     """An ask for each node and kind of reading that `undone` must share with `isolated`."""
     if not {Stage.ISOLATED, Stage.UNDONE} <= set(stages):

@@ -17,7 +17,9 @@ def command(step: dict[str, Any]) -> str:
         words["rules"] = "; ".join(rules)
     if step["do"] == "side-by-side":
         words["commands"] = "; ".join(command(one) for group in step["groups"] for one in group)
-    if step["do"] in ("network", "container"):
+    if step["do"] == "let-go":
+        words["nodes"] = ",".join(step["nodes"])
+    if "argv" in step:
         words["argv"] = shlex.join(step["argv"])
     return _COMMANDS[step["do"]].format(**words)
 
@@ -32,6 +34,10 @@ _COMMANDS = {
     "network": "{node}# {argv}",
     "container": "{node}# {argv}",
     "side-by-side": "{commands}",
+    "docker": "{node}# {argv}",
+    "let-go": "umount /run/netns/{nodes}",
+    "engine-restart": "{node}# {argv}",
+    "carrier": "{node}# ip link show",
     "adopt": "{host}# docker inspect {node}",
     "sysctl": "{node}# sysctl -w {values}",
     "bridge": "{node}# ip link add {name} type bridge",

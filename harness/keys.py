@@ -23,5 +23,11 @@ KEPT = pytest.StashKey[list[str]]()
 ONLY_LAB = pytest.StashKey[bool]()
 """Whether every test asks something of the lab: without one there is then nothing to run."""
 
-ASKING = ("verdict", "steps", "outcomes", "readings", "on_host")
+MEASURED = "measured"
+"""The property of a test that says in a sentence what it has measured."""
+
+OF_ENGINES = ("docker_network", "docker_container", "imposed")
+"""The fixtures that ask engines, which not every lab has."""
+NO_ENGINES = "this lab runs no container engine; --lab-backend docker makes one that does"
+ASKING = ("verdict", "steps", "outcomes", "readings", "on_host", *OF_ENGINES)
 """The fixtures whose parameters are asks."""

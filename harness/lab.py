@@ -10,6 +10,7 @@ from typing import Any
 
 from harness import plan
 from harness.commands import command
+from harness.endpoints import engine_errors
 from harness.endpoints.containers import inspection, operations
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.namespace import NamespaceEndpoints
@@ -108,6 +109,15 @@ class Lab:
             self._apply(gateway if following is Stage.ROUTED else plan.undo(gateway))
             self.stage = following
 
+    def change(self, steps: Iterable[plan.Step], apply: Callable[..., Any]) -> None:
+        """Carry out steps that are in no plan of a lab; BuildError names the one that failed.
+
+        `apply` carries them out where the lab is. InputError in a lab that was attached to.
+        """
+        if not self._may_change:
+            raise InputError("a lab that is attached is tested as it is; run without --lab-attach")
+        self._apply(tuple(steps), apply)
+
     def sweep(self, chosen: Iterable[Cell]) -> Swept:
         """Start one sweep of cells of the current stage, with readings of every node around it."""
         stage = self.stage or Stage.ISOLATED
@@ -171,6 +181,11 @@ class Lab:
         self._worker.close()
 
     @property
+    def endpoints(self) -> plan.EndpointKind:
+        """The way that its endpoints were made."""
+        return self._endpoints
+
+    @property
     def backend(self) -> str:
         """How its endpoints are made."""
         return self._endpoints.name
@@ -180,13 +195,13 @@ class Lab:
         """The hosts that run a container engine."""
         return self._endpoints.engines(self.topology)
 
-    def _apply(self, steps: tuple[plan.Step, ...]) -> None:
-        done = self._worker.call(self._endpoints.apply, list(steps))
+    def _apply(self, steps: tuple[plan.Step, ...], apply: Callable[..., Any] | None = None) -> None:
+        done = self._worker.call(apply or self._endpoints.apply, list(steps))
         if "unsupported" in done:
             raise Unsupported(done["unsupported"])
         if "reason" in done:
             failed = done.get("step") or steps[done["done"]]
-            raise BuildError(command(failed), done["reason"])
+            raise BuildError(command(failed), engine_errors.named(failed, done["reason"]))
 
     def _enter_again(self) -> None:
         """Find the namespaces of containers that were started anew; MachineError if one is down."""

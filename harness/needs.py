@@ -129,6 +129,12 @@ PROGRAMS = (
         required=False,
     ),
     Program(
+        ("nft",),
+        "--lab-backend docker: what rules there are on its hosts",
+        {"*": "nftables"},
+        required=False,
+    ),
+    Program(
         ("ssh",),
         "--lab-backend ssh",
         {"apt": "openssh-client", "dnf": "openssh-clients", "*": "openssh"},

@@ -15,7 +15,17 @@ import pytest
 
 from harness.defaults import BACKENDS, DEFAULT_TOPOLOGY, STAGES
 from harness.errors import HarnessError
-from harness.keys import ASKING, FAILURES, FINISHED, KEPT, ONLY_LAB, SESSION, UNUSABLE, UNWRITTEN
+from harness.keys import (
+    ASKING,
+    FAILURES,
+    FINISHED,
+    KEPT,
+    MEASURED,
+    ONLY_LAB,
+    SESSION,
+    UNUSABLE,
+    UNWRITTEN,
+)
 from harness.spread import CONTROLLER, Controller, is_controller, refusal, tell
 
 if TYPE_CHECKING:
@@ -52,13 +62,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker that selects cells, and the fixtures."""
-    from harness import fixtures, own_fixtures
+    from harness import docker_fixtures, fixtures, own_fixtures
 
     says = "cells(*families, stages=(), kinds=()): run once for each cell of these families"
     config.addinivalue_line("markers", says)
     config.stash[FAILURES] = (set(), set())
     config.stash[KEPT] = []
-    for each in (fixtures, own_fixtures):
+    for each in (fixtures, own_fixtures, docker_fixtures):
         config.pluginmanager.register(each, each.__name__)
     if is_controller(config):
         if refusal(config):
@@ -249,10 +259,31 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         write(terminal(finished.report, str(finished.folder), terminalreporter.hasmarkup))
         if terminalreporter.config.option.lab_keep:
             write(kept_line(finished.kept, stash[SESSION].topology.endpoints[0].name))
+    measured = _measured(terminalreporter)
+    if measured:
+        terminalreporter.write_sep("=", "measured")
+    for line in measured:
+        write(line)
     for name in stash[KEPT]:
         write(f"lab {name} is up: harness list; harness down {name}")
     if UNWRITTEN in stash:
         write(f"harness: {stash[UNWRITTEN]}", red=True)
+
+
+def _measured(terminalreporter: pytest.TerminalReporter) -> list[str]:
+    """What tests have measured, a sentence each, in the order of the tests."""
+    reports = [
+        report
+        for word in ("passed", "failed")
+        for report in terminalreporter.stats.get(word, ())
+        if getattr(report, "when", "") == "call"
+    ]
+    return [
+        str(value)
+        for report in reports
+        for name, value in report.user_properties
+        if name == MEASURED
+    ]
 
 
 def kept_line(name: str, node: str) -> str:

@@ -17,7 +17,7 @@ from harness.backends import Backend
 from harness.defaults import default_topology
 from harness.errors import InputError, MachineError
 from harness.flow import Stage
-from harness.keys import SESSION, UNUSABLE
+from harness.keys import NO_ENGINES, OF_ENGINES, SESSION, UNUSABLE
 from harness.matrix import ALL_KINDS
 from harness.session import Session
 from harness.spread import worker_of
@@ -80,7 +80,8 @@ def _parameters(name: str, metafunc: pytest.Metafunc) -> list[ParameterSet]:
 
 def _nothing(name: str, session: Session, metafunc: pytest.Metafunc) -> ParameterSet:
     """A test that the topology or the chosen stages leave nothing for: skipped, and why."""
-    why = NOTHING.get(name) or _no_cells(session, metafunc.definition.get_closest_marker("cells"))
+    why = NO_ENGINES if name in OF_ENGINES else NOTHING.get(name)
+    why = why or _no_cells(session, metafunc.definition.get_closest_marker("cells"))
     return pytest.param(None, id="not-applicable", marks=pytest.mark.skip(reason=why))
 
 
@@ -95,6 +96,13 @@ def _no_cells(session: Session, marker: pytest.Mark | None) -> str:
 
 
 def _asks(name: str, session: Session, metafunc: pytest.Metafunc) -> list[Ask]:
+    if name in OF_ENGINES:
+        asked = {
+            "docker_network": asking.networks,
+            "docker_container": asking.containers,
+            "imposed": asking.imposed,
+        }[name]
+        return asked(session.topology, session.stages) if session.head.backend == "docker" else []
     if name == "on_host":
         return asking.hosts(session.topology, session.stages)
     if name == "steps":

@@ -10,11 +10,14 @@ one name of the lab's own, `control_group()`.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
+from typing import Any
 
 from harness.worker import namespaces
 
@@ -62,15 +65,19 @@ def start(node: str, program: str) -> None:
     os.mkdir(os.path.join(DIRECTORY, node))
     with open(path(node, "daemon.json"), "w", encoding="ascii") as file:
         file.write("{}")
+    _launch(node, command(node, program))
+
+
+def _launch(node: str, argv: list[str]) -> None:
     # An engine finds containerd and runc on PATH: those beside it, where it was unpacked somewhere.
-    own = os.path.dirname(program)
+    own = os.path.dirname(argv[0])
     places = [own, os.path.join(os.path.dirname(own), "bin")] if own else []
     found = os.pathsep.join([*places, os.environ.get("PATH", os.defpath)])
     # `container` has it load no AppArmor profile into the machine's kernel.
     environment = {**os.environ, "PATH": found, "container": "harness"}
-    with open(path(node, "log"), "wb") as log, namespaces.entered(node):
+    with open(path(node, "log"), "ab") as log, namespaces.entered(node):
         _running[node] = subprocess.Popen(
-            command(node, program), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True, env=environment,
         )  # fmt: skip
 
@@ -84,6 +91,24 @@ def wait(node: str) -> None:
         if time.monotonic() > deadline:
             raise OSError(f"dockerd on {node} gave no answer within {DEADLINE_S:.0f} s")
         time.sleep(STEP_S)
+
+
+def configure(node: str, settings: dict[str, Any]) -> None:
+    """Give a host's engine other settings while it runs, as `systemctl reload docker` does."""
+    with open(path(node, "daemon.json"), "w", encoding="ascii") as file:
+        json.dump(settings, file)
+    _running[node].send_signal(signal.SIGHUP)
+
+
+def restart(node: str) -> None:
+    """End a host's engine, as `systemctl restart docker` does, and start it as it was."""
+    before = _running[node]
+    before.terminate()
+    try:
+        before.wait(DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        raise OSError(f"dockerd on {node} did not end within {DEADLINE_S:.0f} s") from None
+    _launch(node, list(before.args))  # type: ignore[arg-type]  # they are what _launch gave
 
 
 def log(node: str) -> str:

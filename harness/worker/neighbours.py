@@ -12,8 +12,8 @@ from harness.worker import namespaces, netlink
 
 MESSAGE = struct.Struct("=BxxxiHBB")
 """`struct ndmsg` of <linux/neighbour.h>: family, interface, state, flags, type."""
-DELETE, GET = 29, 30
-"""RTM_DELNEIGH and RTM_GETNEIGH of <linux/rtnetlink.h>."""
+NEW, DELETE, GET = 28, 29, 30
+"""RTM_NEWNEIGH, RTM_DELNEIGH and RTM_GETNEIGH of <linux/rtnetlink.h>."""
 DESTINATION, LINK_ADDRESS = 1, 2
 """NDA_DST and NDA_LLADDR."""
 
@@ -29,6 +29,7 @@ STATES = {
 }
 """NUD_* of <linux/neighbour.h>, by the names of ip(8)."""
 IPV4_OCTETS = 4
+STALE = 0x04
 NOARP = 0x40
 KEPT = NOARP | 0x80
 """NOARP and PERMANENT: what somebody set stays."""
@@ -62,6 +63,15 @@ def flush(nodes: list[str]) -> None:
             entry = head + netlink.attribute(DESTINATION, address)
             with contextlib.suppress(FileNotFoundError):  # it went by itself meanwhile
                 netlink.request(node, socket.NETLINK_ROUTE, DELETE, entry)
+
+
+def age(node: str) -> None:
+    """Make every entry that has a MAC address as old as it is 15 to 45 s after its last use."""
+    for index, state, address, mac in list(_entries(node)):
+        if mac and not state & KEPT:
+            head = MESSAGE.pack(_family(address), index, STALE, 0, 0)
+            named = netlink.attribute(DESTINATION, address) + netlink.attribute(LINK_ADDRESS, mac)
+            netlink.request(node, socket.NETLINK_ROUTE, NEW, head + named, netlink.REPLACE)
 
 
 def _entries(node: str) -> Iterator[tuple[int, int, bytes, bytes]]:

@@ -19,7 +19,7 @@ HEADER = struct.Struct("=IHHII")
 ATTRIBUTE = struct.Struct("=HH")
 """`struct nlattr`: length, type."""
 ERROR, DONE = 2, 3
-REQUEST, ACK, DUMP = 0x1, 0x4, 0x300
+REQUEST, ACK, REPLACE, DUMP = 0x1, 0x4, 0x100, 0x300
 RECEIVE_OCTETS = 1 << 18
 
 _sockets: dict[tuple[str, int], socket.socket] = {}
@@ -32,11 +32,17 @@ def dump(node: str, protocol: int, kind: int, payload: bytes) -> list[bytes]:
     return list(_answers(opened))
 
 
-def request(node: str, protocol: int, kind: int, payload: bytes) -> list[bytes]:
+def request(node: str, protocol: int, kind: int, payload: bytes, flags: int = 0) -> list[bytes]:
     """Ask for one thing or change; the bodies that answer, OSError if the kernel refuses."""
     opened = _socket(node, protocol)
-    opened.send(message(kind, REQUEST | ACK, payload))
+    opened.send(message(kind, REQUEST | ACK | flags, payload))
     return list(_answers(opened))
+
+
+def forget(node: str) -> None:
+    """Close the sockets that are open in a node's namespace."""
+    for key in [key for key in _sockets if key[0] == node]:
+        _sockets.pop(key).close()
 
 
 def attributes(body: bytes, start: int) -> dict[int, bytes]:

@@ -35,7 +35,8 @@ STAMPING_S, STAMPING_STEP_S = 1.0, 0.0005
 """The longest wait for the kernel's stamps, and how often it is looked. Without them sweeps go on:
 verdicts do not rest on them."""
 
-_stamping: list[socket.socket] = []
+_stamping: dict[str, socket.socket] = {}
+"""By the node that it is in: the one socket that has the kernel stamp packets."""
 _open: dict[tuple[str, str, int], Tap] = {}
 """(node, interface, its index) of the taps that are open."""
 
@@ -143,7 +144,7 @@ def keep_stamping(nodes: list[str]) -> None:
             own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with contextlib.suppress(OSError):
             _see_stamps(own)
-            _stamping.append(own)
+            _stamping[node] = own
 
 
 def _see_stamps(own: socket.socket) -> None:
@@ -174,6 +175,13 @@ def close(sockets: list[socket.socket]) -> None:
     for each in sockets:
         if each.family != socket.AF_PACKET:
             each.close()
+
+
+def let_go(node: str) -> None:
+    """Close what is open in a node's namespace, and wait for it: it would live on otherwise."""
+    keys = [key for key in _open if key[0] == node]
+    stamping = [_stamping.pop(node)] if node in _stamping else []
+    _close_together([*(_open.pop(key).socket for key in keys), *stamping])
 
 
 def close_all() -> None:

@@ -70,6 +70,23 @@ def test_hosts_are_looked_at_live() -> None:
     assert all(ask.live and ask.node in ask.id and ask.stage in ask.id for ask in asks)
 
 
+def test_engines_are_looked_at_once() -> None:
+    """Networks, containers and hosts that carry some, live, in the last stage that is tested."""
+    stages = (Stage.ISOLATED, Stage.ROUTED)
+    networks = asking.networks(TUTORIAL, stages)
+    assert [(ask.id, ask.node, ask.kind) for ask in networks] == [
+        (f"routed-{host}-{name}", host, name)
+        for host in ("host1", "host2")
+        for name in ("mac_net10", "mac_net20")
+    ]
+    containers, hosts = (
+        asking.containers(TUTORIAL, stages), asking.imposed(TUTORIAL, stages)
+    )  # fmt: skip
+    assert [ask.id for ask in containers] == [f"routed-bbox{number}" for number in (1, 2, 3, 4)]
+    assert [ask.id for ask in hosts] == ["routed-host1", "routed-host2"]
+    assert all(ask.live for ask in (*networks, *containers, *hosts))
+
+
 def test_readings_are_compared_from_isolated_to_undone() -> None:
     """Each node and kind; none unless both stages run."""
     asks = asking.readings(TUTORIAL, Stage)
