@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import platform
 import subprocess
 import sys
 import time
@@ -13,6 +16,10 @@ from tempfile import TemporaryDirectory
 from benchmarks.line import Line
 
 PROC = Path("/proc")
+LIBC = ctypes.CDLL(None)
+KCMP = {"x86_64": 312, "aarch64": 272}
+KCMP_VM = 1
+"""System call kcmp(2) by machine, and what it is to compare (<linux/kcmp.h>)."""
 BETWEEN_SAMPLES_S = 0.02
 """Reading smaps_rollup makes the kernel walk a process's pages: more often would slow the run."""
 
@@ -47,7 +54,7 @@ def watched(process: subprocess.Popen[bytes]) -> tuple[float, int, float]:
     """The most MiB and processes of a run at a time, and its seconds."""
     started, peak, most = time.perf_counter(), 0, 0
     while process.poll() is None:
-        found = [_pss(pid) for pid in _family(process.pid)]
+        found = [_pss(pid) for pid in _own_memory(_family(process.pid))]
         peak, most = max(peak, sum(found)), max(most, len(found))
         with suppress(subprocess.TimeoutExpired):
             process.wait(BETWEEN_SAMPLES_S)
@@ -67,18 +74,33 @@ def _told(code: int) -> None:
         print(said, file=sys.stderr)
 
 
-def _family(root: int) -> set[int]:
-    """A process and all that come from it."""
+def _own_memory(family: dict[int, int]) -> list[int]:
+    """The processes that have memory of their own.
+
+    One that vfork(2) just made has its parent's until it executes a program, and would count it
+    twice.
+    """
+    return [pid for pid, parent in family.items() if not _shares(pid, parent)]
+
+
+def _shares(pid: int, other: int) -> bool:
+    """Whether two processes are in one address space (kcmp(2)); False where that cannot be told."""
+    number = KCMP.get(platform.machine())
+    return number is not None and LIBC.syscall(number, pid, other, KCMP_VM, 0, 0) == 0
+
+
+def _family(root: int) -> dict[int, int]:
+    """A process and all that come from it, each with its parent's id."""
     children: dict[int, list[int]] = defaultdict(list)
     for entry in PROC.iterdir():
         if entry.name.isdecimal():
             with suppress(OSError):
                 stat = (entry / "stat").read_text(errors="replace")
                 children[int(stat[stat.rindex(")") + 2 :].split()[1])].append(int(entry.name))
-    found, waiting = set(), [root]
+    found, waiting = {root: os.getpid()}, [root]
     while waiting:
         pid = waiting.pop()
-        found.add(pid)
+        found |= dict.fromkeys(children[pid], pid)
         waiting += children[pid]
     return found
 

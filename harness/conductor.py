@@ -6,12 +6,14 @@ nobody needs it there any more.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from queue import Queue
 
 from harness import pcapng
@@ -24,6 +26,7 @@ from harness.spool import Spool
 from harness.swept import Swept
 from harness.topology import Topology
 from harness.verdict import judge
+from harness.worker import heap
 
 OF_SOURCE = ("routes/before", "neighbours/cold", "neighbours/main")
 OF_ROUTER = (
@@ -42,23 +45,12 @@ AHEAD = 1
 
 
 @dataclass(frozen=True)
-class Part:
-    """A judged sweep as the run folder has it; its capture has the same name."""
-
-    name: str
-    """`routed`; `routed-2` for the second sweep of a stage."""
-    record: Record
-    """Without the frames, which the capture holds."""
-
-
-@dataclass(frozen=True)
 class StageResult:
     """A judged stage."""
 
     stage: Stage
     verdicts: dict[str, Verdict]
     evidence: tuple[Evidence, ...]
-    parts: tuple[Part, ...]
 
 
 class Conductor:
@@ -83,7 +75,9 @@ class Conductor:
         self._lab = self._thread.submit(open_lab)
         self._swept: dict[Stage, Future[None]] = {}
         self._to_judge: dict[Stage, Queue[Swept | None]] = {}
-        self.captures = Spool()
+        self.captures, self.records = Spool(), Spool()
+        """What the run folder has of each sweep by its name: `routed`; `routed-2` for the second of
+        a stage. The record is JSON, and without its frames, which the capture holds."""
         self._results: dict[Stage, Future[StageResult]] = {}
         self.release(None)
 
@@ -146,11 +140,12 @@ class Conductor:
         found = _Found(stage)
         try:
             for swept in handed:
-                found.take(swept, self.captures)
+                found.take(swept, self.captures, self.records)
         except BaseException:
             deque(handed, maxlen=0)  # or the lab's thread would wait for ever
             raise
         self._swept[stage].result()
+        heap.give_back()
         return found.result()
 
 
@@ -161,9 +156,8 @@ class _Found:
         self._stage = stage
         self._verdicts: list[Verdict] = []
         self._evidence: dict[str, Evidence] = {}
-        self._parts: list[Part] = []
 
-    def take(self, swept: Swept, spool: Spool) -> None:
+    def take(self, swept: Swept, captures: Spool, records: Spool) -> None:
         """Judge one sweep, and keep what is to be told of it."""
         record = swept.record()
         sightings = find(record.frames, record.tokens)
@@ -171,19 +165,33 @@ class _Found:
         for entry in swept.evidence(record):
             known = self._evidence.get(entry.name)
             self._evidence[entry.name] = joined(known, entry) if known else entry
-        spool.keep(swept.name, capture(record, sightings.comments(_ids(record))))
-        self._parts.append(Part(swept.name, replace(record, frames=())))
+        captures.keep(swept.name, capture(record, sightings.comments(_ids(record))))
+        records.keep(swept.name, json.dumps(record.as_json()).encode())
 
     def result(self) -> StageResult:
         """Everything, the verdicts with the readings that they rest on."""
-        names = self._evidence.keys()
-        verdicts = (replace(one, evidence=_linked(one.cell, names)) for one in self._verdicts)
+        linked = self._linked()
+        verdicts = (
+            replace(one, evidence=linked(one.cell.src, one.cell.expectation.via))
+            for one in self._verdicts
+        )
         return StageResult(
             self._stage,
             {one.cell.id: one for one in verdicts},
             tuple(self._evidence.values()),
-            tuple(self._parts),
         )
+
+    def _linked(self) -> Callable[[str, tuple[str, ...]], tuple[str, ...]]:
+        """The readings that cells from a source by way of routers rest on, those that there are."""
+
+        @cache
+        def linked(src: str, via: tuple[str, ...]) -> tuple[str, ...]:
+            wanted = [f"{self._stage}/{src}/{kind}" for kind in OF_SOURCE]
+            for router in via:
+                wanted += [f"{self._stage}/{router}/{kind}" for kind in OF_ROUTER]
+            return tuple(name for name in wanted if name in self._evidence)
+
+        return linked
 
 
 def capture(record: Record, comments: dict[int, str]) -> bytes:
@@ -199,11 +207,3 @@ def capture(record: Record, comments: dict[int, str]) -> bytes:
 
 def _ids(record: Record) -> dict[str, str]:
     return {sent.token: sent.id for wave in record.waves for sent in wave.sent}
-
-
-def _linked(cell: Cell, names: Container[str]) -> tuple[str, ...]:
-    """The readings that a cell rests on, those that there are."""
-    wanted = [f"{cell.stage}/{cell.src}/{kind}" for kind in OF_SOURCE]
-    for router in cell.expectation.via:
-        wanted += [f"{cell.stage}/{router}/{kind}" for kind in OF_ROUTER]
-    return tuple(name for name in wanted if name in names)

@@ -124,26 +124,30 @@ class Lab:
         chosen = list(chosen)
         before = self._worker.begin(calls.evidence, self._first())
         swept = self._begin(stage, chosen, self._lenders(stage, chosen))
-        after = self._worker.begin(self._endpoints.evidence, self._last(chosen))
+        wanted = [*self._last(), *sorted(self._routes(chosen))]
+        after = self._worker.begin(self._endpoints.evidence, wanted)
         return replace(swept, before=before, after=after)
 
     def sweeps(self, chosen: Iterable[Cell], *, readings: bool = True) -> Iterator[Swept]:
         """Sweep cells of the current stage in parts, each started when it is asked for.
 
-        The readings before come with the first, those after with the last, if they are wanted.
+        The readings before come with the first, those after with the last, if they are wanted. A
+        route comes with the first part that has a cell for it: all at once they would be many.
         """
         stage = self.stage or Stage.ISOLATED
         chosen = list(chosen)
         lent_by = self._lenders(stage, chosen)
         before = self._worker.begin(calls.evidence, self._first()) if readings else nothing
         found = parts(chosen)
+        read: set[tuple[str, str]] = set()
         for number, part in enumerate(found, 1):
             swept = replace(self._begin(stage, part, lent_by), before=before, number=number)
             before = nothing
-            if readings and number == len(found):
-                swept = replace(
-                    swept, after=self._worker.begin(self._endpoints.evidence, self._last(chosen))
-                )
+            if readings:
+                routes = self._routes(part) - read
+                read |= routes
+                wanted = [*(self._last() if number == len(found) else ()), *sorted(routes)]
+                swept = replace(swept, after=self._worker.begin(self._endpoints.evidence, wanted))
             yield swept
 
     def _lenders(self, stage: Stage, chosen: list[Cell]) -> tuple[Cell, ...]:
@@ -160,10 +164,10 @@ class Lab:
         hosts = [host.name for host in self.topology.hosts]
         return [*product(self.topology.nodes, EVERYWHERE), *product(hosts, ("conntrack",))]
 
-    def _last(self, chosen: list[Cell]) -> list[tuple[str, str]]:
+    def _last(self) -> list[tuple[str, str]]:
         hosts = [host.name for host in self.topology.hosts]
         own = self._endpoints.readings(self.topology)
-        return [*product(hosts, COUNTING), ("switch", "fdb"), *own, *self._routes(chosen)]
+        return [*product(hosts, COUNTING), ("switch", "fdb"), *own]
 
     def run(self, node: str, argv: list[str]) -> dict[str, Any]:
         """Run a command on a node; `{"code", "out", "err"}`."""
@@ -219,15 +223,15 @@ class Lab:
         found: list[str] = self._worker.call(inspection.versions, list(self.engines))
         return found
 
-    def _routes(self, chosen: list[Cell]) -> list[tuple[str, str]]:
+    def _routes(self, chosen: list[Cell]) -> set[tuple[str, str]]:
         """The route questions of the cells at hand: of each source, and of the router."""
-        asked = []
+        asked: set[tuple[str, str]] = set()
         for cell in chosen:
             if cell.probe.kind not in PINGS or cell.dst not in self.topology.endpoint_vlans:
                 continue
             address = self.topology.over(cell.probe).endpoint(cell.dst).address
-            asked += [(node, f"route-get {address}") for node in (cell.src, *cell.expectation.via)]
-        return sorted(set(asked))
+            asked |= {(node, f"route-get {address}") for node in (cell.src, *cell.expectation.via)}
+        return asked
 
 
 class _Started:

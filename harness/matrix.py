@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, permutations
 
-from harness.expectations import from_router, layer2, layer3, parent, sized, to_router
+from harness.expectations import UNICAST, from_router, layer2, layer3, parent, sized, to_router
 from harness.flow import (
     IPV6_L2_KINDS,
     IPV6_L3_KINDS,
@@ -18,6 +19,7 @@ from harness.flow import (
     L2_KINDS,
     L3_KINDS,
     Cell,
+    Expectation,
     Family,
     Outcome,
     Probe,
@@ -153,29 +155,44 @@ class _Pairs:
         """Every cell of a pair."""
         topology, stage, same = self._topology, self._stage, src.vlan == dst.vlan
         at_layer3 = layer3(topology, stage, src, dst)
+        at_layer2 = self._layer2(src, dst)
         family2 = Family.SAME_VLAN if same else Family.CROSS_VLAN_L2
         family3 = Family.SAME_VLAN if same else Family.CROSS_VLAN_L3
         unasked = _unasked(_holder(self._holders, src, dst), src, self._version)
         for probe in self._probes:
             kind = probe.kind
             family = family2 if probe.is_layer2 else family3
-            expected = layer2(topology, src, dst, kind) if probe.is_layer2 else at_layer3
+            expected = at_layer2[kind] if probe.is_layer2 else at_layer3
             if kind not in unasked:
                 yield Cell(stage, src.name, dst.name, probe, family, expected)
-        yield from self._tagged(src, dst)
+        yield from self._tagged(src, dst, at_layer2)
         if at_layer3.outcome is Outcome.REACHED and self._sized:
             ping = self._version.ping
             for octets, expected in sized(topology, src, dst, at_layer3):
-                probe = Probe(ping, octets - ICMP_OVERHEAD[ping])
+                probe = _probe(ping, octets - ICMP_OVERHEAD[ping])
                 yield Cell(stage, src.name, dst.name, probe, Family.MTU, expected)
 
-    def _tagged(self, src: Endpoint, dst: Endpoint) -> Iterator[Cell]:
+    def _layer2(self, src: Endpoint, dst: Endpoint) -> dict[str, Expectation]:
+        """By kind: to one MAC address, or to many."""
+        to_many = layer2(self._topology, src, dst, "l2-broadcast")
+        found = dict.fromkeys(self._version.layer2, to_many)
+        if src.vlan == dst.vlan:
+            found |= {kind: layer2(self._topology, src, dst, kind) for kind in UNICAST}
+        return found
+
+    def _tagged(
+        self, src: Endpoint, dst: Endpoint, expected: dict[str, Expectation]
+    ) -> Iterator[Cell]:
         tag = _foreign_tag(self._topology, src, dst)
         if tag is None:
             return
         for kind in self._frames:
-            expected = layer2(self._topology, src, dst, kind)
-            yield Cell(self._stage, src.name, dst.name, Probe(kind, tag), Family.OWN_TAG, expected)
+            probe = _probe(kind, tag)
+            yield Cell(self._stage, src.name, dst.name, probe, Family.OWN_TAG, expected[kind])
+
+
+_probe = lru_cache(maxsize=4096)(Probe)
+"""One value for all cells of a kind and argument."""
 
 
 def _holders(topology: Topology) -> dict[tuple[int, Address], Endpoint]:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 UNTOLD = "lab_untold"
 """Marks a report whose test met an error of the harness: it crosses from pytest-xdist's workers."""
+SHORT_S = 0.005
+"""What `--durations-min` of pytest is unless it is set."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -140,6 +142,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         ask = selection.ask_of(item)
         if ask:
             state.release(ask)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let go of what pytest keeps of set-ups and take-downs in which nothing happened.
+
+    In a large lab that is more than all verdicts. None of it is ever told: `--durations` does not
+    list what was so short, unless it is asked for all.
+    """
+    done = yield
+    config = item.config
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if SESSION in config.stash and reporter and config.option.durations is None:
+        kept = reporter.stats.get("", [])
+        kept[-2:] = [each for each in kept[-2:] if each.sections or each.duration > SHORT_S]
+    return done
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,7 +19,7 @@ CONTROL, BEACON = "control/", "beacon/"
 TOKEN_OCTETS = 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sent:
     """One probe as its source's kernel took it."""
 
@@ -37,7 +37,7 @@ class Sent:
         return self.id.removeprefix(CONTROL).removeprefix(BEACON)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Neighbour:
     """One neighbour entry at the end of a wave; `state` as ip-neighbour(8) has it."""
 
@@ -47,7 +47,7 @@ class Neighbour:
     state: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Route:
     """What a router says of packets that came in at one of its interfaces, at a wave's end."""
 
@@ -59,7 +59,7 @@ class Route:
     """The type of its route to them, as ip-route(8) has it, or the name of an errno."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unrouted:
     """How many packets a router's kernel ended in a wave for want of a route (IpExtInNoRoutes)."""
 
@@ -87,7 +87,7 @@ class Wave:
         return {(one.node, one.address): one.state for one in reversed(self.neighbours)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TapCount:
     """What a tap got and lost; `down` if its interface went down under it."""
 

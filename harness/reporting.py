@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import time
@@ -72,13 +71,11 @@ def report(
 def write(
     head: Head,
     found: RunReport,
-    results: Sequence[StageResult],
     captures: Mapping[str, bytes],
+    records: Mapping[str, bytes],
     directory: Path,
 ) -> Path:
     """Write the run folder; all that `harness judge` needs is in it."""
-    done = [part for result in results for part in result.parts]
     extra = {"evidence/topology.yaml": head.topology_text}
-    for part in done:
-        extra[f"evidence/{part.name}-record.json"] = json.dumps(part.record.as_json())
+    extra |= {f"evidence/{name}-record.json": octets.decode() for name, octets in records.items()}
     return folder.write(found, captures, extra, directory)

@@ -137,7 +137,8 @@ class Session:
         facts = lab.facts if lab else {}
         left = self._before.leftovers()
         report = reporting.report(self.head, facts, results, left, failures)
-        folder = reporting.write(self.head, report, results, self._conductor.captures, reports)
+        kept = (self._conductor.captures, self._conductor.records)
+        folder = reporting.write(self.head, report, *kept, reports)
         return Finished(report, folder, self._source.kept())
 
     def _reading(self, stage: Stage, ask: Ask) -> object:

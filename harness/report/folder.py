@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -75,27 +75,27 @@ def _name(report: RunReport) -> str:
 
 def _files(
     report: RunReport, captures: Mapping[str, bytes], extra: Mapping[str, str]
-) -> Iterator[tuple[str, bytes]]:
-    """Every file of the folder: its relative path and its octets."""
+) -> Iterator[tuple[str, Iterable[bytes]]]:
+    """Every file of the folder: its relative path and its octets, in pieces."""
     found = outline(report)
-    yield REPORT, dumps({**found, "cells": map(cell, report.verdicts)}).encode()
-    yield "report.md", _octets(markdown(report))
+    yield REPORT, map(_octets, _document({**found, "cells": map(cell, report.verdicts)}))
+    yield "report.md", [_octets(markdown(report))]
     raw: dict[str, list[str]] = {}
     for entry in report.evidence:
         raw.setdefault(found["evidence"][entry.name]["raw_file"], []).append(entry.raw)
-    yield from ((name, _octets("".join(texts))) for name, texts in raw.items())
+    yield from ((name, map(_octets, texts)) for name, texts in raw.items())
     for stage, octets in captures.items():
-        yield f"captures/{stage}.pcapng", octets
+        yield f"captures/{stage}.pcapng", [octets]
     for path, text in extra.items():
-        yield path, _octets(text)
+        yield path, [_octets(text)]
 
 
-def _fill(folder: Path, files: Iterator[tuple[str, bytes]]) -> None:
+def _fill(folder: Path, files: Iterator[tuple[str, Iterable[bytes]]]) -> None:
     """Write the files. The two folders of every run are there even if nothing is in them."""
     made = {folder, folder / "evidence", folder / "captures"}
     for parent in made - {folder}:
         parent.mkdir()
-    for name, octets in files:
+    for name, pieces in files:
         relative = PurePosixPath(name)
         if relative.is_absolute() or ".." in relative.parts:
             raise ValueError(f"{name!r} leads out of the run folder")
@@ -103,7 +103,8 @@ def _fill(folder: Path, files: Iterator[tuple[str, bytes]]) -> None:
         if path.parent not in made:
             path.parent.mkdir(parents=True, exist_ok=True)
             made.add(path.parent)
-        path.write_bytes(octets)
+        with path.open("wb") as file:
+            file.writelines(pieces)
 
 
 def _octets(text: str) -> bytes:
@@ -122,23 +123,37 @@ def _point(link: Path, name: str) -> None:
         fresh.unlink(missing_ok=True)
 
 
-def dumps(found: Mapping[str, Any]) -> str:
-    """Compact JSON with a line for each cell, reading and fact of the run: runs can be diffed."""
-    return (
-        "{"
-        + ",\n".join(f"{_JSON.encode(key)}:{_lines(value)}" for key, value in found.items())
-        + "}\n"
-    )
+def _document(found: Mapping[str, Any]) -> Iterator[str]:
+    """Compact JSON with a line for each cell, reading and fact of the run: runs can be diffed.
+
+    In pieces, because a large lab's cells are more text than anything else that a run holds.
+    """
+    yield "{"
+    for place, (key, value) in enumerate(found.items()):
+        yield f"{_between(place)}{_JSON.encode(key)}:"
+        yield from _lines(value)
+    yield "}\n"
 
 
-def _lines(value: object) -> str:
+def _lines(value: object) -> Iterator[str]:
     if isinstance(value, dict) and value:
         members = (f"{_JSON.encode(key)}:{_JSON.encode(item)}" for key, item in value.items())
-        return "{\n" + ",\n".join(members) + "\n}"
-    if isinstance(value, (list, Iterator)):
-        entries = ",\n".join(map(_JSON.encode, value))
-        return f"[\n{entries}\n]" if entries else "[]"
-    return _JSON.encode(value)
+        yield from _enclosed("{", members, "}")
+    elif isinstance(value, Iterator) or (isinstance(value, list) and value):
+        yield from _enclosed("[", map(_JSON.encode, value), "]")
+    else:
+        yield _JSON.encode(value)
+
+
+def _enclosed(opening: str, texts: Iterable[str], closing: str) -> Iterator[str]:
+    yield f"{opening}\n"
+    for place, text in enumerate(texts):
+        yield f"{_between(place)}{text}"
+    yield f"\n{closing}"
+
+
+def _between(place: int) -> str:
+    return ",\n" if place else ""
 
 
 def read_document(folder: Path) -> dict[str, Any]:

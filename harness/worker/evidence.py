@@ -11,9 +11,7 @@ import struct
 import sys
 from typing import Any, Callable
 
-from pyroute2.netlink.nfnetlink.nfctsocket import nfct_msg
-
-from harness.worker import firewall, namespaces, neighbours, netlink, process, vlan
+from harness.worker import conntrack, firewall, namespaces, neighbours, netlink, process, vlan
 
 Reading = dict[str, Any]
 
@@ -36,10 +34,6 @@ SYSCTLS = (
     "net.netfilter.nf_conntrack_max",
 )
 """What decides whether a packet passes a node."""
-
-NETLINK_NETFILTER = 12
-CONNTRACK_GET = (1 << 8) | 1
-"""NFNL_SUBSYS_CTNETLINK and IPCTNL_MSG_CT_GET of <linux/netfilter/nfnetlink*.h>."""
 
 ROUTE_GET = 26
 ROUTE_TO, ROUTE_INTERFACE, ROUTE_VIA, ROUTE_SOURCE = 1, 4, 5, 7
@@ -204,37 +198,6 @@ def _firewall(found: list[dict[str, str]]) -> tuple[Any, str]:
     return rules, raw
 
 
-def _conntrack(node: str) -> tuple[Any, str]:
-    asked = bytes([socket.AF_UNSPEC, 0, 0, 0])  # struct nfgenmsg
-    messages = []
-    for body in netlink.dump(node, NETLINK_NETFILTER, CONNTRACK_GET, asked):
-        message = nfct_msg(netlink.message(CONNTRACK_GET, 0, body))
-        message.decode()
-        messages.append(message)
-    return [_flow(message) for message in messages], _raw(messages)
-
-
-def _flow(message: Any) -> dict[str, Any]:
-    """One conntrack entry: its tuple as it came, and the one that replies must have."""
-    return {
-        "original": _tuple(message.get_attr("CTA_TUPLE_ORIG")),
-        "reply": _tuple(message.get_attr("CTA_TUPLE_REPLY")),
-        "status": message.get_attr("CTA_STATUS"),
-    }
-
-
-def _tuple(half: Any) -> dict[str, Any]:
-    ip, proto = half.get_attr("CTA_TUPLE_IP"), half.get_attr("CTA_TUPLE_PROTO")
-    return {
-        "src": ip.get_attr("CTA_IP_V4_SRC") or ip.get_attr("CTA_IP_V6_SRC"),
-        "dst": ip.get_attr("CTA_IP_V4_DST") or ip.get_attr("CTA_IP_V6_DST"),
-        "protocol": proto.get_attr("CTA_PROTO_NUM"),
-        "src_port": proto.get_attr("CTA_PROTO_SRC_PORT"),
-        "dst_port": proto.get_attr("CTA_PROTO_DST_PORT"),
-        "icmp_id": proto.get_attr("CTA_PROTO_ICMP_ID") or proto.get_attr("CTA_PROTO_ICMPV6_ID"),
-    }
-
-
 def _route_get(node: str, address: str) -> tuple[Any, str]:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     to = socket.inet_pton(family, address)
@@ -278,7 +241,7 @@ _READERS: dict[str, tuple[str, Callable[[str], tuple[Any, str]]]] = {
     "routes": ("ip route show table main; ip -6 route show table main", _routes),
     "neighbours": ("ip neighbour show", _neighbours),
     "fdb": ("bridge fdb show", _bridge_fdb),
-    "conntrack": ("conntrack -L", _conntrack),
+    "conntrack": ("conntrack -L", conntrack.table),
     "sysctls": ("sysctl --all", _sysctls),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -385,4 +386,18 @@ def test_conntrack(run: Run) -> None:
         for flow in parsed
         if (flow["original"]["src"], flow["original"]["dst"]) == ("172.16.10.10", "172.16.20.11")
     }
-    assert (found, "172.16.20.1" in raw) == ({"172.16.20.1"}, True)
+    assert (found, len(raw.splitlines())) == ({"172.16.20.1"}, len(parsed))
+
+
+@pytest.mark.parametrize("word", ["icmp 1 ", "udp 17 ", "tcp 6 "])
+def test_conntrack_raw(run: Run, word: str) -> None:
+    """A line says what conntrack(8) would: both tuples, of TCP the state too."""
+    _, raw = _reading(run, "routed/gateway/conntrack/after")
+    ends = " src=172.16.10.10 dst=172.16.20.11 "
+    (line, *_) = [line for line in raw.splitlines() if line.startswith(word) and ends in line]
+    ports = r"type=8 code=0 " if word == "icmp 1 " else r""
+    state = r"[A-Z_]+ " if word == "tcp 6 " else ""
+    first = rf"{ends[1:]}[a-z]+=\d+ (dport=7 )?{ports}"
+    assert re.fullmatch(
+        rf"{word}\d+ {state}{first}(\[UNREPLIED\] )?src=172.16.20.11 dst=172.16.20.1 .*", line
+    )

@@ -49,6 +49,10 @@ def test_sixty_endpoints(tmp_path: Path, stage: str) -> None:
     assert {(cell["src"], cell["dst"], cell["probe"]) for cell in report["cells"]} == wanted
     assert {(cell["stage"], cell["verdict"]) for cell in report["cells"]} == {(stage, "pass")}
     assert (tmp_path / "latest" / "captures" / f"{stage}-2.pcapng").exists()
+    routes = {name for name, of in report["evidence"].items() if of["kind"] == "route-get"}
+    asked = {(src, str(lab.endpoint(dst).address)) for src, dst in permutations(names, 2)}
+    asked |= {("gateway", str(end.address)) for end in lab.endpoints if stage == "routed"}
+    assert routes == {f"{stage}/{node}/route-get/{address}/after" for node, address in asked}
 
 
 def test_a_mesh_larger_than_the_neighbour_table(tmp_path: Path) -> None:

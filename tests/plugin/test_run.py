@@ -41,6 +41,25 @@ def test_green_run(project: Project) -> None:
     assert project.worker.closed
 
 
+COUNTING = """
+def pytest_terminal_summary(terminalreporter):
+    stats = terminalreporter.stats
+    short = [each for each in stats.get("", []) if each.duration <= 0.005]
+    terminalreporter.write_line(f"kept {len(stats['passed'])} {len(short)}")
+"""
+
+
+@pytest.mark.parametrize(("options", "kept"), [((), False), (("--durations=0",), True)])
+def test_quiet_reports(project: Project, options: tuple[str, ...], kept: bool) -> None:
+    """Set-ups and take-downs in which nothing happened are kept where durations are asked for."""
+    (project.pytester.path / "counting.py").write_text(COUNTING, encoding="utf-8")
+    result = project.run("suites/test_same_vlan.py", "-p", "counting", *options)
+    (line,) = [line for line in result.outlines if line.startswith("kept ")]
+    passed, short = map(int, line.split()[1:])
+    assert passed == result.parseoutcomes()["passed"] > 50
+    assert bool(short) is kept
+
+
 def test_ids(project: Project) -> None:
     """Test ids say stage, ends and probe, and none has a `>`, which `-k` could not take."""
     result = project.run("suites", "--collect-only", "-q")
