@@ -75,6 +75,7 @@ def forget(node: str) -> None:
     path = os.path.join(DIRECTORY, node)
     if os.path.exists(path):
         _check(_libc.umount2(path.encode(), MNT_DETACH), f"unmount {path}")
+        os.unlink(path)
 
 
 @contextmanager

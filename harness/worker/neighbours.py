@@ -43,7 +43,7 @@ def table(nodes: list[str]) -> list[dict[str, Any]]:
                 found.append(
                     {
                         "node": node,
-                        "interface": socket.if_indextoname(index),
+                        "interface": _name(index),
                         "address": socket.inet_ntop(_family(address), address),
                         "mac": mac.hex(":") or None,
                         "state": STATES.get(state, str(state)),
@@ -77,6 +77,14 @@ def _entries(node: str) -> Iterator[tuple[int, int, bytes, bytes]]:
         mac = found.get(LINK_ADDRESS, b"")
         if DESTINATION in found and not _is_made_up(state, found[DESTINATION], mac):
             yield index, state, found[DESTINATION], mac
+
+
+def _name(index: int) -> str:
+    """An interface's name; its number if it went meanwhile."""
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return str(index)
 
 
 def _family(address: bytes) -> int:

@@ -39,6 +39,12 @@ def request(node: str, protocol: int, kind: int, payload: bytes) -> list[bytes]:
     return list(_answers(opened))
 
 
+def forget(node: str) -> None:
+    """Close the sockets that are open in a node's namespace."""
+    for key in [key for key in _sockets if key[0] == node]:
+        _sockets.pop(key).close()
+
+
 def attributes(body: bytes, start: int) -> dict[int, bytes]:
     """The attributes that follow the fixed part of a message, by their type."""
     found = {}

@@ -28,6 +28,9 @@ STATUS_VLAN_VALID, STATUS_VLAN_TPID_VALID = 1 << 4, 1 << 6
 AUXDATA = struct.Struct("=IIIHHHH")
 """`struct tpacket_auxdata` of <linux/if_packet.h>."""
 
+GONE = (None, errno.ENOENT, errno.ENODEV, errno.ENXIO)
+"""No such namespace or interface any more; if_nametoindex() of Python 3.9 gives no number."""
+
 BUFFER_OCTETS = 8 << 20
 """Room for some 4,000 small frames (each costs the kernel about 2 KiB) between two drains."""
 SNAP_OCTETS = 65535
@@ -35,7 +38,8 @@ STAMPING_S, STAMPING_STEP_S = 1.0, 0.0005
 """The longest wait for the kernel's stamps, and how often it is looked. Without them sweeps go on:
 verdicts do not rest on them."""
 
-_stamping: list[socket.socket] = []
+_stamping: dict[str, socket.socket] = {}
+"""By the node that it is in: the one socket that has the kernel stamp packets."""
 _open: dict[tuple[str, str, int], Tap] = {}
 """(node, interface, its index) of the taps that are open."""
 
@@ -108,24 +112,32 @@ def opened(where: list[tuple[str, str]]) -> list[Tap]:
     """Taps for a sweep, in the order of `where`; empty, and counting from nothing.
 
     One that an earlier sweep opened is used again, if its interface is still the same and was never
-    down: closing a tap is what costs time.
+    down: closing a tap is what costs time. Where there is no such interface there is no tap.
     """
     found: dict[tuple[str, str, int], Tap] = {}
     for number, (node, interface) in enumerate(where):
-        with namespaces.entered(node):
-            key = (node, interface, socket.if_nametoindex(interface))
-        tap = _open.pop(key, None)
-        if tap:
-            tap.drain()
-            tap.count()
-        if tap is None or tap.down:
-            tap = Tap(node, interface)
+        try:
+            with namespaces.entered(node):
+                key = (node, interface, socket.if_nametoindex(interface))
+            tap = _ready(_open.pop(key, None)) or Tap(node, interface)
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+            continue
         tap.number = number
         found[key] = tap
     close([tap.socket for tap in _open.values()])
     _open.clear()
     _open.update(found)
     return list(found.values())
+
+
+def _ready(tap: Tap | None) -> Tap | None:
+    """A tap that was open, now empty and counting from nothing; None if it is none, or down."""
+    if tap:
+        tap.drain()
+        tap.count()
+    return tap if tap and not tap.down else None
 
 
 def keep_stamping(nodes: list[str]) -> None:
@@ -143,7 +155,7 @@ def keep_stamping(nodes: list[str]) -> None:
             own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with contextlib.suppress(OSError):
             _see_stamps(own)
-            _stamping.append(own)
+            _stamping[node] = own
 
 
 def _see_stamps(own: socket.socket) -> None:
@@ -174,6 +186,13 @@ def close(sockets: list[socket.socket]) -> None:
     for each in sockets:
         if each.family != socket.AF_PACKET:
             each.close()
+
+
+def let_go(node: str) -> None:
+    """Close what is open in a node's namespace, and wait for it: it would live on otherwise."""
+    keys = [key for key in _open if key[0] == node]
+    stamping = [_stamping.pop(node)] if node in _stamping else []
+    _close_together([*(_open.pop(key).socket for key in keys), *stamping])
 
 
 def close_all() -> None:
