@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import product
 from typing import Any
 
-from harness import plan
+from harness import pings, plan
 from harness.commands import command
-from harness.endpoints.containers import inspection, operations
+from harness.endpoints.containers import execution, inspection, operations, presence
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.errors import BuildError, InputError, MachineError, Unsupported
@@ -19,7 +20,7 @@ from harness.machines import control_groups
 from harness.machines.worker import Machine, Worker
 from harness.matrix import kinds, matrix
 from harness.schedule import lenders, parts, schedule, taps
-from harness.swept import Swept, nothing
+from harness.swept import Look, Swept, nothing
 from harness.topology import Topology, parse
 from harness.worker import calls
 
@@ -54,6 +55,7 @@ class Lab:
         self.answers: dict[str, Any] = {}
         """What commands said that ask about the machine under the lab."""
         self._worker = machine.start()
+        self._look = Look()
         self._may_change = True
 
     @classmethod
@@ -67,7 +69,7 @@ class Lab:
         text = noted["topology_text"]
         read = parse(text, noted["topology"])
         lab = cls(read, _Started(worker), text, KINDS[noted["backend"]]())
-        lab._enter_again()
+        lab._find_endpoints()
         lab.facts = {**worker.call(calls.facts), "engines": lab._engines()}
         lab.stage = Stage(noted["stage"])
         lab._may_change = False
@@ -112,6 +114,7 @@ class Lab:
         """Start one sweep of cells of the current stage, with readings of every node around it."""
         stage = self.stage or Stage.ISOLATED
         chosen = list(chosen)
+        self._find_endpoints()
         before = self._worker.begin(calls.evidence, self._first())
         swept = self._begin(stage, chosen, self._lenders(stage, chosen))
         after = self._worker.begin(self._endpoints.evidence, self._last(chosen))
@@ -124,41 +127,67 @@ class Lab:
         """
         stage = self.stage or Stage.ISOLATED
         chosen = list(chosen)
-        lent_by = self._lenders(stage, chosen)
+        self._find_endpoints()
         before = self._worker.begin(calls.evidence, self._first()) if readings else nothing
-        found = parts(chosen)
+        found = parts(chosen) or [chosen]
         for number, part in enumerate(found, 1):
+            if number > 1:
+                self._find_endpoints()
+            lent_by = self._lenders(stage, chosen)
             swept = replace(self._begin(stage, part, lent_by), before=before, number=number)
             before = nothing
             if readings and number == len(found):
-                swept = replace(
-                    swept, after=self._worker.begin(self._endpoints.evidence, self._last(chosen))
-                )
+                after = self._worker.begin(self._endpoints.evidence, self._last(chosen))
+                swept = replace(swept, after=after, pinged=self._pings(chosen))
             yield swept
 
     def _lenders(self, stage: Stage, chosen: list[Cell]) -> tuple[Cell, ...]:
-        return lenders(self.topology, matrix(self.topology, (stage,), kinds(chosen)).cells)
+        every = matrix(self.topology, (stage,), kinds(chosen)).cells
+        return lenders(self.topology, every, self._look.nodes)
 
     def _begin(self, stage: Stage, part: list[Cell], lent_by: tuple[Cell, ...]) -> Swept:
-        sweep = schedule(self.topology, part, lent_by)
+        absent = self._look.nodes
+        sweep = schedule(self.topology, part, lent_by, absent)
         links = plan.subinterfaces(self.topology, routed=stage is Stage.ROUTED)
-        sweep["taps"] = taps(self.topology, links)
-        cells = (*part, *lent_by)
-        return Swept(self.topology, stage, sweep, cells, self._worker.begin(calls.sweep, sweep))
+        sweep["taps"] = taps(self.topology, links, absent)
+        answer = self._worker.begin(calls.sweep, sweep)
+        swept = Swept(self.topology, stage, sweep, (*part, *lent_by), answer, look=self._look)
+        if not self.engines:
+            return swept
+        stayed = self._worker.begin(presence.still, self._carried(), list(self.engines))
+        return replace(swept, stayed=cache(lambda: Look.of(stayed())))
+
+    def _pings(self, chosen: list[Cell]) -> Callable[[], list[dict[str, Any]]]:
+        """Have the containers ping as the cells do, when nothing is read of the sweep any more."""
+        if not self.engines:
+            return nothing
+        hosts, nodes = self.topology.endpoint_hosts, self._nodes()
+        asked = pings.asked(self.topology, chosen, self._look.nodes)
+        scripts = [(name, hosts[name], pings.script(targets)) for name, targets in asked.items()]
+        said = self._worker.begin(execution.ping, scripts, nodes)
+        return lambda: [pings.reading(one, asked[one["node"]]) for one in said()]
+
+    def _nodes(self) -> list[str]:
+        return [node for node in self.topology.nodes if node not in self._look.nodes]
 
     def _first(self) -> list[tuple[str, str]]:
         hosts = [host.name for host in self.topology.hosts]
-        return [*product(self.topology.nodes, EVERYWHERE), *product(hosts, ("conntrack",))]
+        return [*product(self._nodes(), EVERYWHERE), *product(hosts, ("conntrack",))]
 
     def _last(self, chosen: list[Cell]) -> list[tuple[str, str]]:
         hosts = [host.name for host in self.topology.hosts]
-        own = self._endpoints.readings(self.topology)
+        readings, silent = self._endpoints.readings(self.topology), self._look.silent
+        own = [one for one in readings if one[0] not in silent]
         return [*product(hosts, COUNTING), ("switch", "fdb"), *own, *self._routes(chosen)]
 
     def run(self, node: str, argv: list[str]) -> dict[str, Any]:
         """Run a command on a node; `{"code", "out", "err"}`."""
         answer: dict[str, Any] = self._worker.call(calls.run, node, argv)
         return answer
+
+    def missing(self, node: str) -> str:
+        """Why a node is not there; empty if it is."""
+        return next((one.why for one in self._look.absent if one.node == node), "")
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function of `harness.worker.calls` where the lab is."""
@@ -188,21 +217,28 @@ class Lab:
             failed = done.get("step") or steps[done["done"]]
             raise BuildError(command(failed), done["reason"])
 
-    def _enter_again(self) -> None:
-        """Find the namespaces of containers that were started anew; MachineError if one is down."""
+    def _find_endpoints(self) -> None:
+        """See which containers are there, and enter those again that were started anew."""
         if self.engines:
-            carried = list(self.topology.endpoint_hosts.items())
-            problem = self._worker.call(operations.enter_again, carried)
-            if problem:
-                self.close()
-                raise MachineError(f"{problem}; `docker start` it, or `harness down` and `up`")
+            self._look = Look.of(
+                self._worker.call(presence.look, self._carried(), list(self.engines))
+            )
+
+    def _carried(self) -> list[tuple[str, str, str, str]]:
+        """The containers as `presence.look` wants them."""
+        return [
+            (end.name, end.host, self.topology.vlan(end.vlan).network, end.interface)
+            for end in self.topology.endpoints
+        ]
 
     def _engines(self) -> list[str]:
         """Which engine runs on which host, in a line each."""
         if not self.engines:
             return []
-        found: list[str] = self._worker.call(inspection.versions, list(self.engines))
-        return found
+        silent = self._look.silent
+        asked = [host for host in self.engines if host not in silent]
+        found: list[str] = self._worker.call(inspection.versions, asked)
+        return found + [f"{host}: Docker, which does not answer" for host in silent]
 
     def _routes(self, chosen: list[Cell]) -> list[tuple[str, str]]:
         """The route questions of the cells at hand: of each source, and of the router."""
@@ -212,7 +248,7 @@ class Lab:
                 continue
             address = self.topology.over(cell.probe).endpoint(cell.dst).address
             asked += [(node, f"route-get {address}") for node in (cell.src, *cell.expectation.via)]
-        return sorted(set(asked))
+        return sorted({one for one in asked if one[0] not in self._look.nodes})
 
 
 class _Started:

@@ -37,7 +37,7 @@ KEPT = NOARP | 0x80
 def table(nodes: list[str]) -> list[dict[str, Any]]:
     """All entries of the nodes that are for one address, not for a group."""
     found = []
-    for node in nodes:
+    for node in filter(namespaces.is_there, nodes):
         with namespaces.entered(node):
             for index, state, address, mac in _entries(node):
                 found.append(
@@ -54,7 +54,7 @@ def table(nodes: list[str]) -> list[dict[str, Any]]:
 
 def flush(nodes: list[str]) -> None:
     """Delete every entry that the kernel learned; a packet that waits in one goes with it."""
-    for node in nodes:
+    for node in filter(namespaces.is_there, nodes):
         for index, state, address, _ in list(_entries(node)):
             if state & KEPT:
                 continue
