@@ -23,5 +23,5 @@ KEPT = pytest.StashKey[list[str]]()
 ONLY_LAB = pytest.StashKey[bool]()
 """Whether every test asks something of the lab: without one there is then nothing to run."""
 
-ASKING = ("verdict", "steps", "outcomes", "readings", "on_host")
+ASKING = ("verdict", "steps", "outcomes", "readings", "on_host", "docker_ping", "docker_engine")
 """The fixtures whose parameters are asks."""

@@ -26,6 +26,8 @@ NOTHING = {
     "steps": "no pair is routed by a gateway host that can be looked into",
     "readings": "the stages isolated and undone are not both tested",
     "outcomes": "the stages isolated and undone are not both tested",
+    "docker_ping": "no container of an engine pings here (--lab-backend docker)",
+    "docker_engine": "no host runs a container engine here (--lab-backend docker)",
 }
 """Why a fixture has nothing to ask."""
 
@@ -95,14 +97,19 @@ def _no_cells(session: Session, marker: pytest.Mark | None) -> str:
 
 
 def _asks(name: str, session: Session, metafunc: pytest.Metafunc) -> list[Ask]:
-    if name == "on_host":
-        return asking.hosts(session.topology, session.stages)
-    if name == "steps":
-        return asking.routed(session.topology, session.matrix)
-    if name == "readings":
-        return asking.readings(session.topology, session.stages)
-    if name == "outcomes":
-        return asking.twins(session.matrix, session.stages)
+    topology, stages = session.topology, session.stages
+    without_cells = {
+        "on_host": lambda: asking.hosts(topology, stages),
+        "steps": lambda: asking.routed(topology, session.matrix),
+        "readings": lambda: asking.readings(topology, stages),
+        "outcomes": lambda: asking.twins(session.matrix, stages),
+        "docker_ping": lambda: asking.pinged(
+            topology, session.matrix.cells if session.engines else ()
+        ),
+        "docker_engine": lambda: asking.engines(session.engines, stages),
+    }
+    if name in without_cells:
+        return without_cells[name]()
     marker = metafunc.definition.get_closest_marker("cells")
     if marker is None:
         raise InputError(f"{metafunc.definition.nodeid}: say which cells: @mark.cells(...)")

@@ -11,16 +11,14 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 
 from harness import doctor
-from harness.machines import control_groups, registry
+from harness.machines import control_groups
 from tests.lab import snapshot
 
 ROOT = Path(__file__).parents[2]
@@ -131,51 +129,6 @@ def test_overlapping_subnets_are_refused_before_anything_is_built(tmp_path: Path
     )
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "the engine of host1 would refuse mac_net20" in done.stderr
-
-
-@pytest.fixture
-def lab(name: str) -> Iterator[registry.LabRecord]:
-    """A lab with engines that is up."""
-    harness("up", "--backend", "docker", "--name", name)
-    yield registry.find(name)
-    registry.stop(name)
-
-
-def harness(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line, which must end well."""
-    command = [sys.executable, "-m", "harness", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done
-
-
-def sockets(name: str) -> dict[str, str]:
-    """The engines of a lab as `harness list` has them."""
-    listed = json.loads(harness("list", "--json").stdout)
-    found: dict[str, str] = next(one["engines"] for one in listed if one["name"] == name)
-    return found
-
-
-def test_a_lab_that_is_up_is_used_like_any_docker(lab: registry.LabRecord, tmp_path: Path) -> None:
-    """Commands in nodes, an engine's socket, containers restarted and stopped, attached runs."""
-    said = harness("exec", "--name", lab.name, "bbox1", "--", "ip", "-br", "address").stdout
-    assert "172.16.10.10/24" in said
-    engine = docker.DockerClient(sockets(lab.name)["host1"])
-    container = engine.containers.get("bbox1")
-    assert container.exec_run(["ping", "-c", "1", "172.16.20.11"]).exit_code == 0
-
-    container.restart()
-    attached = report(tmp_path, "--lab-attach", lab.name)
-    assert (attached["run"]["backend"], attached["run"]["exit"]) == ("docker", "pass")
-
-    container.stop()
-    engine.close()
-    done = subprocess.run(
-        arguments(tmp_path, "--lab-attach", lab.name), cwd=ROOT, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode != 0
-    assert "the container bbox1 on host1 does not run" in done.stdout + done.stderr
 
 
 def test_an_engine_that_ends_at_once_is_a_named_error(tmp_path: Path) -> None:
