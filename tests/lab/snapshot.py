@@ -12,18 +12,24 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from harness.needs import MODULES
+
 MARK = "HARNESS_TEST_MARK"
 os.environ[MARK] = f"{os.getpid()}-{time.monotonic_ns()}"
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
 PLACES = (Path("/run"), Path("/tmp"), Path("/dev/shm"))
+DOCKERS = tuple(map(Path, ("/etc/docker", "/var/lib/docker", "/run/docker", "/opt/containerd")))
+COUNTED = re.compile(r"\[\d+:\d+\]|packets \d+ bytes \d+")
 OURS = re.compile(r"harness|netns|mitogen|docker|containerd|xtables")
 DEADLINE_S = 2.0
 """A killed lab is gone within this time."""
@@ -45,14 +51,16 @@ class Snapshot:
     """Abstract unix sockets of labs that marked processes hold."""
     cgroups: frozenset[str]
     files: frozenset[str]
+    machines: frozenset[str]
+    """What is the machine's own and nobody's to change: firewall, forwarding, modules, Docker."""
 
     def since(self, before: Snapshot) -> tuple[str, ...]:
-        """What is there now and was not before."""
+        """What is there now and was not before; of what is the machine's also what has gone."""
         new = []
         for field in fields(self):
             added = getattr(self, field.name) - getattr(before, field.name)
             new += [f"{field.name}: {item}" for item in sorted(added)]
-        return tuple(new)
+        return (*new, *(f"gone: {item}" for item in sorted(before.machines - self.machines)))
 
 
 def take() -> Snapshot:
@@ -67,7 +75,49 @@ def take() -> Snapshot:
         sockets=frozenset(_sockets(pids)),
         cgroups=frozenset(_cgroups()),
         files=frozenset(_files()),
+        machines=frozenset((*_rules(), *_modules(), *_dockers(), f"forwards {_forwards()}")),
     )
+
+
+def _rules() -> Iterator[str]:
+    """Every rule of the machine's firewall, numbered, without what it counts."""
+    commands = [["nft", "list", "ruleset"]]
+    for version in ("ip", "ip6"):
+        with suppress(OSError):
+            if (PROC / f"net/{version}_tables_names").read_text():
+                commands.append([f"{version}tables-legacy-save"])
+    for argv in commands:
+        if shutil.which(argv[0]) and _has_nftables():
+            done = subprocess.run(argv, capture_output=True, text=True, check=False)
+            for number, line in enumerate(done.stdout.splitlines()):
+                if not line.startswith("#"):
+                    yield f"{argv[0]} {number}: {COUNTED.sub('', line)}"
+
+
+def _has_nftables() -> bool:
+    """Whether nft(8) would not have the kernel load its module."""
+    loaded = PROC / "modules"
+    return not loaded.exists() or "\nnf_tables " in f"\n{loaded.read_text()}"
+
+
+def _modules() -> Iterator[str]:
+    """Modules that no lab has the kernel load: those of `harness doctor` it may."""
+    known = {module.name for module in MODULES}
+    with suppress(FileNotFoundError):
+        for line in (PROC / "modules").read_text().splitlines():
+            if line.split()[0] not in known:
+                yield f"module {line.split()[0]}"
+
+
+def _dockers() -> Iterator[str]:
+    """Where the machine's own engine has its files, and what it writes when it runs."""
+    for folder in DOCKERS:
+        with suppress(OSError):
+            yield from (f"file {path}" for path in folder.iterdir())
+
+
+def _forwards() -> str:
+    return (PROC / "sys/net/ipv4/ip_forward").read_text().strip()
 
 
 def left(before: Snapshot) -> tuple[str, ...]:

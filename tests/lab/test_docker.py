@@ -176,6 +176,50 @@ def test_kills_leave_nothing(
     assert snapshot.wait_until_clean(untouched, 5.0) == ()
 
 
+OWN = r"""
+folder=$1; shift
+mount -t tmpfs none "$folder"; mkdir "$folder/upper" "$folder/work"
+mount -t overlay none /etc -o "lowerdir=/etc,upperdir=$folder/upper,workdir=$folder/work"
+for place in /var/lib /run /opt; do mount -t tmpfs none "$place"; done
+mount --bind "$(which true)" "$(realpath "$(which modprobe)")"
+ip link set lo up
+container=own dockerd --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/$GROUP" \
+  >/run/log 2>&1 &
+engine=$!
+trap 'docker rm --force own >/run/rm; kill $engine; wait' EXIT
+until docker version >/run/version 2>&1; do kill -0 $engine; sleep 0.02; done
+busybox=$(realpath "$(which busybox)")
+tar --directory / --create "${busybox#/}" | docker import - own
+docker run --detach --name own own "$busybox" sleep 1000
+state() {
+  iptables-save | sed '/^#/d; s/\[[0-9:]*\]//'
+  docker inspect --format '{{.State.StartedAt}} {{.State.Pid}} {{.State.Running}}' own
+  docker exec own "$busybox" ping -c 1 -W 1 172.17.0.1 | grep received
+  find /var/lib/docker /run/docker /etc/docker /opt -not -path '/run/docker/containerd/*' | sort
+  ip -brief address; cat /proc/sys/net/ipv4/ip_forward
+}
+state >"$folder/before"
+"$@"
+state >"$folder/after"
+diff "$folder/before" "$folder/after" && wc -l <"$folder/before"
+"""
+"""A machine with an engine of its own in use, its own rules and container, around a command."""
+
+
+def test_the_machines_own_docker_stays_as_it_is(tmp_path: Path) -> None:
+    """Its rules, its container, what it has written: equal after a run, while it goes on."""
+    group, machine = f"standin-{os.getpid()}", tmp_path / "machine"
+    machine.mkdir()
+    apart = ["unshare", "--mount", "--net", "sh", "-ec", OWN, "sh", str(machine)]
+    done = subprocess.run(
+        [*apart, *arguments(tmp_path / "reports", "--lab-backend=docker")],
+        cwd=ROOT, env={**os.environ, "GROUP": group}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert control_groups.remove(group)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    assert int(done.stdout.split()[-1]) > 30
+
+
 def test_what_a_killed_watcher_left_goes_with_the_next_lab() -> None:
     """Control groups of a lab that is no more, by its name; those of a living one stay."""
     places = [place for place in control_groups.ROOT.iterdir() if place.is_dir()] or [
