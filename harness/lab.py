@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import cache
 from itertools import product
 from typing import Any
 
-from harness import pings, plan
+from harness import plan
 from harness.commands import command
-from harness.endpoints.containers import execution, inspection, operations, presence
+from harness.endpoints.containers import operations
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.namespace import NamespaceEndpoints
+from harness.engines import Engines
 from harness.errors import BuildError, InputError, MachineError, Unsupported
 from harness.flow import Cell, Stage
 from harness.machines import control_groups
@@ -69,8 +69,8 @@ class Lab:
         text = noted["topology_text"]
         read = parse(text, noted["topology"])
         lab = cls(read, _Started(worker), text, KINDS[noted["backend"]]())
-        lab._find_endpoints()
-        lab.facts = {**worker.call(calls.facts), "engines": lab._engines()}
+        lab._look = lab._own().look()
+        lab.facts = {**worker.call(calls.facts), "engines": lab._own().versions(lab._look)}
         lab.stage = Stage(noted["stage"])
         lab._may_change = False
         return lab
@@ -84,7 +84,7 @@ class Lab:
         if self.engines:
             control_groups.watch(self._worker.call(operations.control_group))
         self._apply(plan.build(self.topology, self._endpoints))
-        self.facts = {**self._worker.call(calls.facts), "engines": self._engines()}
+        self.facts = {**self._worker.call(calls.facts), "engines": self._own().versions(self._look)}
         self.stage = self.topology.stages[0]
 
     def write_note(self) -> None:
@@ -114,7 +114,7 @@ class Lab:
         """Start one sweep of cells of the current stage, with readings of every node around it."""
         stage = self.stage or Stage.ISOLATED
         chosen = list(chosen)
-        self._find_endpoints()
+        self._look = self._own().look()
         before = self._worker.begin(calls.evidence, self._first())
         swept = self._begin(stage, chosen, self._lenders(stage, chosen))
         after = self._worker.begin(self._endpoints.evidence, self._last(chosen))
@@ -127,18 +127,20 @@ class Lab:
         """
         stage = self.stage or Stage.ISOLATED
         chosen = list(chosen)
-        self._find_endpoints()
+        self._look = self._own().look()
         before = self._worker.begin(calls.evidence, self._first()) if readings else nothing
+        lent_by = self._lenders(stage, chosen)
         found = parts(chosen) or [chosen]
         for number, part in enumerate(found, 1):
-            if number > 1:
-                self._find_endpoints()
-            lent_by = self._lenders(stage, chosen)
+            if number > 1 and self.engines:
+                self._look = self._own().look()
+                lent_by = self._lenders(stage, chosen)
             swept = replace(self._begin(stage, part, lent_by), before=before, number=number)
             before = nothing
             if readings and number == len(found):
                 after = self._worker.begin(self._endpoints.evidence, self._last(chosen))
-                swept = replace(swept, after=after, pinged=self._pings(chosen))
+                pinged = self._own().pings(chosen, self._look, self._nodes())
+                swept = replace(swept, after=after, pinged=pinged)
             yield swept
 
     def _lenders(self, stage: Stage, chosen: list[Cell]) -> tuple[Cell, ...]:
@@ -151,21 +153,10 @@ class Lab:
         links = plan.subinterfaces(self.topology, routed=stage is Stage.ROUTED)
         sweep["taps"] = taps(self.topology, links, absent)
         answer = self._worker.begin(calls.sweep, sweep)
-        swept = Swept(self.topology, stage, sweep, (*part, *lent_by), answer, look=self._look)
-        if not self.engines:
-            return swept
-        stayed = self._worker.begin(presence.still, self._carried(), list(self.engines))
-        return replace(swept, stayed=cache(lambda: Look.of(stayed())))
-
-    def _pings(self, chosen: list[Cell]) -> Callable[[], list[dict[str, Any]]]:
-        """Have the containers ping as the cells do, when nothing is read of the sweep any more."""
-        if not self.engines:
-            return nothing
-        hosts, nodes = self.topology.endpoint_hosts, self._nodes()
-        asked = pings.asked(self.topology, chosen, self._look.nodes)
-        scripts = [(name, hosts[name], pings.script(targets)) for name, targets in asked.items()]
-        said = self._worker.begin(execution.ping, scripts, nodes)
-        return lambda: [pings.reading(one, asked[one["node"]]) for one in said()]
+        return Swept(
+            self.topology, stage, sweep, (*part, *lent_by), answer,
+            look=self._look, stayed=self._own().stayed(),
+        )  # fmt: skip
 
     def _nodes(self) -> list[str]:
         return [node for node in self.topology.nodes if node not in self._look.nodes]
@@ -217,28 +208,8 @@ class Lab:
             failed = done.get("step") or steps[done["done"]]
             raise BuildError(command(failed), done["reason"])
 
-    def _find_endpoints(self) -> None:
-        """See which containers are there, and enter those again that were started anew."""
-        if self.engines:
-            self._look = Look.of(
-                self._worker.call(presence.look, self._carried(), list(self.engines))
-            )
-
-    def _carried(self) -> list[tuple[str, str, str, str]]:
-        """The containers as `presence.look` wants them."""
-        return [
-            (end.name, end.host, self.topology.vlan(end.vlan).network, end.interface)
-            for end in self.topology.endpoints
-        ]
-
-    def _engines(self) -> list[str]:
-        """Which engine runs on which host, in a line each."""
-        if not self.engines:
-            return []
-        silent = self._look.silent
-        asked = [host for host in self.engines if host not in silent]
-        found: list[str] = self._worker.call(inspection.versions, asked)
-        return found + [f"{host}: Docker, which does not answer" for host in silent]
+    def _own(self) -> Engines:
+        return Engines(self._worker, self.engines, self.topology)
 
     def _routes(self, chosen: list[Cell]) -> list[tuple[str, str]]:
         """The route questions of the cells at hand: of each source, and of the router."""
