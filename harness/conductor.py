@@ -204,6 +204,7 @@ def _ids(record: Record) -> dict[str, str]:
 def _linked(cell: Cell, names: Container[str]) -> tuple[str, ...]:
     """The readings that a cell rests on, those that there are."""
     wanted = [f"{cell.stage}/{cell.src}/{kind}" for kind in OF_SOURCE]
+    wanted += [f"{cell.stage}/{end}/container/before" for end in (cell.src, cell.dst)]
     for router in cell.expectation.via:
         wanted += [f"{cell.stage}/{router}/{kind}" for kind in OF_ROUTER]
     return tuple(name for name in wanted if name in names)
