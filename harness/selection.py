@@ -26,7 +26,7 @@ NOTHING = {
     "steps": "no pair is routed by a gateway host that can be looked into",
     "readings": "the stages isolated and undone are not both tested",
     "outcomes": "the stages isolated and undone are not both tested",
-    "docker_ping": "no container of an engine pings here (--lab-backend docker)",
+    "docker_ping": "no container of an engine sends the probe icmp (--lab-backend docker)",
     "docker_engine": "no host runs a container engine here (--lab-backend docker)",
 }
 """Why a fixture has nothing to ask."""

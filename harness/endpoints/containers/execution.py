@@ -9,6 +9,9 @@ from typing import Any
 from harness.endpoints.containers.client import connected
 from harness.worker import neighbours
 
+AT_ONCE = 8
+"""Containers that ping together; each pings all of its targets at once."""
+
 
 def ping(asked: Sequence[Sequence[str]], nodes: Sequence[str]) -> list[dict[str, Any]]:
     """What scripts print that make a container's processes send: `{"node", "out"}` of each.
@@ -20,7 +23,7 @@ def ping(asked: Sequence[Sequence[str]], nodes: Sequence[str]) -> list[dict[str,
     import docker  # noqa: F401 - once, not in several threads at the same time
 
     try:
-        with ThreadPoolExecutor(max(len(asked), 1)) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(_run, asked))
     finally:
         neighbours.flush(list(nodes))
