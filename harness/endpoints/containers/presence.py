@@ -98,8 +98,8 @@ def _container(found: Answer, place: Place, state: Answer, networks: list[str] |
     if code:
         found["absent"].append({"node": name, "code": code, "why": why})
     elif anew:
-        why = f"the container {name} on {host} was started anew while it was tested"
-        found["anew"].append({"node": name, "code": STOPPED, "why": why})
+        again = f"the container {name} on {host} was started anew while it was tested"
+        found["anew"].append({"node": name, "code": STOPPED, "why": again})
     if not pid:
         _forget(name)
     parsed = {
