@@ -5,7 +5,8 @@ what is new, `wait_until_clean(before)` waits for that to become nothing.
 
 What other programs do on the machine meanwhile is no leftover. Processes are told apart by a mark
 in their environment: importing this module sets it, and every process that a test starts inherits
-it. An ended process that only the machine's own init has yet to reap is that one's affair.
+it. Control groups are told apart by the lab in their name, which processes of others live in. An
+ended process that only the machine's own init has yet to reap is that one's affair.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ PLACES = (Path("/run"), Path("/tmp"), Path("/dev/shm"))
 DOCKERS = tuple(map(Path, ("/etc/docker", "/var/lib/docker", "/run/docker", "/opt/containerd")))
 COUNTED = re.compile(r"\[\d+:\d+\]|packets \d+ bytes \d+")
 OURS = re.compile(r"harness|netns|mitogen|docker|containerd|xtables")
+LAB = re.compile(r"/harness-(\d+)")
+"""A lab's control group, named after its PID namespace."""
 DEADLINE_S = 2.0
 """A killed lab is gone within this time."""
 
@@ -73,7 +76,7 @@ def take() -> Snapshot:
         mounts=frozenset(_mounts()),
         links=frozenset(name for _, name in socket.if_nameindex()),
         sockets=frozenset(_sockets(pids)),
-        cgroups=frozenset(_cgroups()),
+        cgroups=frozenset(_cgroups(_of_others())),
         files=frozenset(_files()),
         machines=frozenset((*_rules(), *_modules(), *_dockers(), f"forwards {_forwards()}")),
     )
@@ -168,6 +171,16 @@ def _processes() -> tuple[list[int], frozenset[str], frozenset[str], frozenset[s
     )
 
 
+def _of_others() -> set[int]:
+    """The PID namespaces that only processes without the mark live in."""
+    found: dict[bool, set[int]] = {True: set(), False: set()}
+    for entry in PROC.iterdir():
+        with suppress(OSError):
+            if entry.name.isdecimal():
+                found[_is_marked(entry)].add((entry / "ns/pid").stat().st_ino)
+    return found[False] - found[True]
+
+
 def _is_marked(entry: Path) -> bool:
     mark = f"{MARK}={os.environ[MARK]}".encode()
     return mark in (entry / "environ").read_bytes().split(b"\0")
@@ -215,10 +228,13 @@ def _socket_inodes(descriptors: Path) -> Iterator[str]:
                     yield target[len("socket:[") : -1]
 
 
-def _cgroups() -> Iterator[str]:
-    """Control groups that a container engine or a lab made, cgroups(7)."""
+def _cgroups(others: set[int]) -> Iterator[str]:
+    """Control groups that a container engine or a lab made, cgroups(7), but not those of others."""
     for path, names, _ in os.walk(CGROUPS):
-        yield from (str(Path(path, name)) for name in names if OURS.search(f"{path}/{name}"))
+        for name in names:
+            lab = LAB.search(f"{path}/{name}")
+            if OURS.search(f"{path}/{name}") and not (lab and int(lab[1]) in others):
+                yield str(Path(path, name))
 
 
 def _files() -> Iterator[str]:
