@@ -6,7 +6,7 @@ BIN := .venv/bin
 comma := ,
 # What decides is pure, and every branch of it is tested.
 PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon commands dockerstate endpoints/docker endpoints/engine_errors endpoints/namespace errors expectations flow forwarding frame/* hoststate judge layer2 matrix \
-	normal observe path pcapng plan record schedule sightings steps unrouted verdict walk report/* topology/*,harness/$(module).py))
+	normal observe path pcapng pings plan record schedule sightings steps unrouted verdict walk report/* topology/*,harness/$(module).py))
 USER_ID := $(shell id -u)
 
 # Building a lab needs root. Of the environment sudo keeps nothing but what the command line names.

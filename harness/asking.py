@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 
+from harness import pings
 from harness.flow import Cell, Family, Outcome, Stage
 from harness.matrix import Matrix
 from harness.normal import RULES
@@ -61,6 +63,21 @@ def routed(topology: Topology, matrix: Matrix) -> list[Ask]:
         and cell.expectation.outcome is Outcome.REACHED
         and not any(topology.host(router).external for router in cell.expectation.via)
     ]
+
+
+def pinged(topology: Topology, cells: Iterable[Cell]) -> list[Ask]:
+    """An ask for each pair that a container pings."""
+    return [
+        Ask(cell.id, cell.stage, (cell,), kind=pings.KIND)
+        for cell in cells
+        if pings.target(topology, cell)
+    ]
+
+
+def engines(hosts: Iterable[str], stages: Iterable[Stage]) -> list[Ask]:
+    """An ask for each host that runs a container engine, in each stage."""
+    return [Ask(f"{stage}-{host}", stage, node=host, kind="engine")
+            for stage, host in product(stages, hosts)]  # fmt: skip
 
 
 def hosts(topology: Topology, stages: Iterable[Stage]) -> list[Ask]:

@@ -172,7 +172,7 @@ class _Found:
         """Everything, the verdicts with the readings that they rest on."""
         linked = self._linked()
         verdicts = (
-            replace(one, evidence=linked(one.cell.src, one.cell.expectation.via))
+            replace(one, evidence=linked(one.cell.src, one.cell.dst, one.cell.expectation.via))
             for one in self._verdicts
         )
         return StageResult(
@@ -181,12 +181,13 @@ class _Found:
             tuple(self._evidence.values()),
         )
 
-    def _linked(self) -> Callable[[str, tuple[str, ...]], tuple[str, ...]]:
-        """The readings that cells from a source by way of routers rest on, those that there are."""
+    def _linked(self) -> Callable[[str, str, tuple[str, ...]], tuple[str, ...]]:
+        """The readings that cells of a pair by way of routers rest on, those that there are."""
 
         @cache
-        def linked(src: str, via: tuple[str, ...]) -> tuple[str, ...]:
+        def linked(src: str, dst: str, via: tuple[str, ...]) -> tuple[str, ...]:
             wanted = [f"{self._stage}/{src}/{kind}" for kind in OF_SOURCE]
+            wanted += [f"{self._stage}/{end}/container/before" for end in (src, dst)]
             for router in via:
                 wanted += [f"{self._stage}/{router}/{kind}" for kind in OF_ROUTER]
             return tuple(name for name in wanted if name in self._evidence)

@@ -77,6 +77,20 @@ def _readings(request: pytest.FixtureRequest) -> tuple[object, ...]:
         return request.config.stash[SESSION].readings(request.param)
 
 
+@pytest.fixture(name="docker_ping")
+def _docker_ping(request: pytest.FixtureRequest) -> tuple[bool, str]:
+    """Whether `docker exec SRC ping DST` says what the sweep says of a pair, and both in words."""
+    with told(request.session):
+        return request.config.stash[SESSION].pinged(request.param)
+
+
+@pytest.fixture(name="docker_engine")
+def _docker_engine(request: pytest.FixtureRequest) -> tuple[bool, str]:
+    """Whether a host's container engine answers, and what it says."""
+    with told(request.session):
+        return request.config.stash[SESSION].engine(request.param)
+
+
 @pytest.fixture(name="on_host")
 def _on_host(request: pytest.FixtureRequest) -> OnHost:
     """A host in a stage of the lab."""

@@ -186,6 +186,17 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """An endpoint that was not there to be asked, or did not stay while it was."""
+
+    node: str
+    code: str
+    """`container-not-running` or `network-missing`: the cause of whatever fails for it."""
+    why: str
+    """Container, host, state and exit code, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What the captures, the send log and the neighbour tables say of one probe."""
 
@@ -209,6 +220,8 @@ class Observation:
     seen_source: str | None = None
     seen_ttl: int | None = None
     rtt_ms: float | None = None
+    gone: tuple[Absent, ...] = ()
+    """The ends of the cell that were not there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,8 +165,8 @@ class LiveLab:
             raise MachineError(f"the tap on {node}:{interface} lost frames or went down")
 
     def _cell(self, cells: tuple[Cell, ...], src: str, dst: str, kind: str) -> Cell:
-        self._check(src)
-        self._check(dst)
+        self._know(src)
+        self._know(dst)
         between = {str(cell.probe): cell for cell in cells if (cell.src, cell.dst) == (src, dst)}
         if kind not in between:
             known = ", ".join(between) or "none"
@@ -175,5 +175,10 @@ class LiveLab:
         return between[kind]
 
     def _check(self, node: str) -> None:
+        self._know(node)
+        if self.lab.missing(node):
+            raise MachineError(self.lab.missing(node))
+
+    def _know(self, node: str) -> None:
         if node not in self.topology.nodes:
             raise UnknownNode("the lab", node, self.topology.nodes)

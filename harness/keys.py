@@ -26,7 +26,7 @@ ONLY_LAB = pytest.StashKey[bool]()
 MEASURED = "measured"
 """The property of a test that says in a sentence what it has measured."""
 
-OF_ENGINES = ("docker_network", "docker_container", "imposed")
+OF_ENGINES = ("docker_network", "docker_container", "imposed", "docker_ping", "docker_engine")
 """The fixtures that ask engines, which not every lab has."""
 NO_ENGINES = "this lab runs no container engine; --lab-backend docker makes one that does"
 ASKING = ("verdict", "steps", "outcomes", "readings", "on_host", *OF_ENGINES)

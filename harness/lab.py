@@ -11,16 +11,17 @@ from typing import Any
 from harness import plan
 from harness.commands import command
 from harness.endpoints import engine_errors
-from harness.endpoints.containers import inspection, operations
+from harness.endpoints.containers import operations
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.namespace import NamespaceEndpoints
+from harness.engines import Engines
 from harness.errors import BuildError, InputError, MachineError, Unsupported
 from harness.flow import Cell, Stage
 from harness.machines import control_groups
 from harness.machines.worker import Machine, Worker
 from harness.matrix import kinds, matrix
 from harness.schedule import lenders, parts, schedule, taps
-from harness.swept import Swept, nothing
+from harness.swept import Look, Swept, nothing
 from harness.topology import Topology, parse
 from harness.worker import calls
 
@@ -55,6 +56,7 @@ class Lab:
         self.answers: dict[str, Any] = {}
         """What commands said that ask about the machine under the lab."""
         self._worker = machine.start()
+        self._look = Look()
         self._may_change = True
 
     @classmethod
@@ -68,8 +70,8 @@ class Lab:
         text = noted["topology_text"]
         read = parse(text, noted["topology"])
         lab = cls(read, _Started(worker), text, KINDS[noted["backend"]]())
-        lab._enter_again()
-        lab.facts = {**worker.call(calls.facts), "engines": lab._engines()}
+        lab._look = lab._own().look()
+        lab.facts = {**worker.call(calls.facts), "engines": lab._own().versions(lab._look)}
         lab.stage = Stage(noted["stage"])
         lab._may_change = False
         return lab
@@ -83,7 +85,7 @@ class Lab:
         if self.engines:
             control_groups.watch(self._worker.call(operations.control_group))
         self._apply(plan.build(self.topology, self._endpoints))
-        self.facts = {**self._worker.call(calls.facts), "engines": self._engines()}
+        self.facts = {**self._worker.call(calls.facts), "engines": self._own().versions(self._look)}
         self.stage = self.topology.stages[0]
 
     def write_note(self) -> None:
@@ -122,6 +124,7 @@ class Lab:
         """Start one sweep of cells of the current stage, with readings of every node around it."""
         stage = self.stage or Stage.ISOLATED
         chosen = list(chosen)
+        self._look = self._own().look()
         before = self._worker.begin(calls.evidence, self._first())
         swept = self._begin(stage, chosen, self._lenders(stage, chosen))
         wanted = [*self._last(), *sorted(self._routes(chosen))]
@@ -136,43 +139,64 @@ class Lab:
         """
         stage = self.stage or Stage.ISOLATED
         chosen = list(chosen)
-        lent_by = self._lenders(stage, chosen)
+        self._look = self._own().look()
         before = self._worker.begin(calls.evidence, self._first()) if readings else nothing
-        found = parts(chosen)
+        lent_by = self._lenders(stage, chosen)
+        found = parts(chosen) or [chosen]
         read: set[tuple[str, str]] = set()
         for number, part in enumerate(found, 1):
+            if number > 1 and self.engines:
+                self._look = self._own().look()
+                lent_by = self._lenders(stage, chosen)
             swept = replace(self._begin(stage, part, lent_by), before=before, number=number)
             before = nothing
             if readings:
+                last = number == len(found)
                 routes = self._routes(part) - read
                 read |= routes
-                wanted = [*(self._last() if number == len(found) else ()), *sorted(routes)]
+                wanted = [*(self._last() if last else ()), *sorted(routes)]
                 swept = replace(swept, after=self._worker.begin(self._endpoints.evidence, wanted))
+                if last:
+                    pinged = self._own().pings(chosen, self._look, self._nodes())
+                    swept = replace(swept, pinged=pinged)
             yield swept
 
     def _lenders(self, stage: Stage, chosen: list[Cell]) -> tuple[Cell, ...]:
-        return lenders(self.topology, matrix(self.topology, (stage,), kinds(chosen)).cells)
+        every = matrix(self.topology, (stage,), kinds(chosen)).cells
+        return lenders(self.topology, every, self._look.nodes)
 
     def _begin(self, stage: Stage, part: list[Cell], lent_by: tuple[Cell, ...]) -> Swept:
-        sweep = schedule(self.topology, part, lent_by)
+        absent = self._look.nodes
+        sweep = schedule(self.topology, part, lent_by, absent)
         links = plan.subinterfaces(self.topology, routed=stage is Stage.ROUTED)
-        sweep["taps"] = taps(self.topology, links)
-        cells = (*part, *lent_by)
-        return Swept(self.topology, stage, sweep, cells, self._worker.begin(calls.sweep, sweep))
+        sweep["taps"] = taps(self.topology, links, absent)
+        answer = self._worker.begin(calls.sweep, sweep)
+        return Swept(
+            self.topology, stage, sweep, (*part, *lent_by), answer,
+            look=self._look, stayed=self._own().stayed(),
+        )  # fmt: skip
+
+    def _nodes(self) -> list[str]:
+        return [node for node in self.topology.nodes if node not in self._look.nodes]
 
     def _first(self) -> list[tuple[str, str]]:
         hosts = [host.name for host in self.topology.hosts]
-        return [*product(self.topology.nodes, EVERYWHERE), *product(hosts, ("conntrack",))]
+        return [*product(self._nodes(), EVERYWHERE), *product(hosts, ("conntrack",))]
 
     def _last(self) -> list[tuple[str, str]]:
         hosts = [host.name for host in self.topology.hosts]
-        own = self._endpoints.readings(self.topology)
+        readings, silent = self._endpoints.readings(self.topology), self._look.silent
+        own = [one for one in readings if one[0] not in silent]
         return [*product(hosts, COUNTING), ("switch", "fdb"), *own]
 
     def run(self, node: str, argv: list[str]) -> dict[str, Any]:
         """Run a command on a node; `{"code", "out", "err"}`."""
         answer: dict[str, Any] = self._worker.call(calls.run, node, argv)
         return answer
+
+    def missing(self, node: str) -> str:
+        """Why a node is not there; empty if it is."""
+        return next((one.why for one in self._look.absent if one.node == node), "")
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function of `harness.worker.calls` where the lab is."""
@@ -207,21 +231,8 @@ class Lab:
             failed = done.get("step") or steps[done["done"]]
             raise BuildError(command(failed), engine_errors.named(failed, done["reason"]))
 
-    def _enter_again(self) -> None:
-        """Find the namespaces of containers that were started anew; MachineError if one is down."""
-        if self.engines:
-            carried = list(self.topology.endpoint_hosts.items())
-            problem = self._worker.call(operations.enter_again, carried)
-            if problem:
-                self.close()
-                raise MachineError(f"{problem}; `docker start` it, or `harness down` and `up`")
-
-    def _engines(self) -> list[str]:
-        """Which engine runs on which host, in a line each."""
-        if not self.engines:
-            return []
-        found: list[str] = self._worker.call(inspection.versions, list(self.engines))
-        return found
+    def _own(self) -> Engines:
+        return Engines(self._worker, self.engines, self.topology)
 
     def _routes(self, chosen: list[Cell]) -> set[tuple[str, str]]:
         """The route questions of the cells at hand: of each source, and of the router."""
@@ -231,7 +242,7 @@ class Lab:
                 continue
             address = self.topology.over(cell.probe).endpoint(cell.dst).address
             asked |= {(node, f"route-get {address}") for node in (cell.src, *cell.expectation.via)}
-        return asked
+        return {one for one in asked if one[0] not in self._look.nodes}
 
 
 class _Started:

@@ -172,4 +172,5 @@ def _description(lab: Lab, path: str, stage: Stage) -> registry.Description:
         vlan_datapath=lab.facts["vlan_datapath"],
         firewall_backend=lab.facts["firewall_backend"],
         engines=lab.engines,
+        containers=dict(lab.topology.endpoint_hosts) if lab.engines else {},
     )

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 
 from harness import walk
-from harness.flow import Cell, Observation, Outcome, Point
+from harness.flow import Absent, Cell, Observation, Outcome, Point
 from harness.path import Trace, trace
 from harness.record import BEACON, Record, Sent, Wave
 from harness.sightings import ICMP, ICMPV6, Leg, Sighting, Sightings
@@ -53,11 +53,13 @@ def observe(
 ) -> tuple[Observed, ...]:
     """Observe every probe of a record; `cells` has the cell of each probe's id."""
     found = []
+    absent = {one.node: one for one in record.absent}
     for wave in record.waves:
         routers = Routers.of(topology, wave, record.frames)
         for sent in wave.sent:
             cell = cells[sent.cell]
-            looker = _Looker(topology, cell, sent, wave, sightings, routers)
+            gone = tuple(absent[end] for end in (cell.src, cell.dst) if end in absent)
+            looker = _Looker(topology, cell, sent, wave, sightings, routers, gone)
             is_beacon = sent.id.startswith(BEACON)
             seen = looker.beacon() if is_beacon else looker.observation()
             is_cell = sent.id == cell.id
@@ -76,8 +78,9 @@ class _Looker:
         wave: Wave,
         sightings: Sightings,
         routers: Routers,
+        gone: tuple[Absent, ...],
     ) -> None:
-        self._routers = routers
+        self._routers, self._gone = routers, gone
         self._topology, self._cell, self._sent = topology, cell, sent
         self._addressed = topology.over(cell.probe)
         self._question = "NDP" if cell.probe.is_ipv6 else "ARP"
@@ -107,6 +110,7 @@ class _Looker:
             seen_source=arrival.src_ip if arrival and not self._cell.probe.is_layer2 else None,
             seen_ttl=arrival.ttl if arrival else None,
             rtt_ms=self._rtt(found),
+            gone=self._gone,
         )
 
     def beacon(self) -> Observation:
@@ -125,7 +129,8 @@ class _Looker:
 
     def _outcome(self, found: Trace, *, arrived: bool) -> tuple[Outcome, str]:
         if self._sent.errno is not None:
-            return _refused_locally(self._sent.errno)
+            nobody = [one.why for one in self._gone if one.node == self._cell.src]
+            return (Outcome.NOT_SENT, nobody[0]) if nobody else _refused_locally(self._sent.errno)
         reply = self._at_source(Leg.REPLY)
         if arrived and reply:
             return Outcome.REACHED, "the token arrived and its reply came back"

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from harness.errors import RunFolderError
-from harness.flow import Stage
+from harness.flow import Absent, Stage
 from harness.frame import Frame
 
 CONTROL, BEACON = "control/", "beacon/"
@@ -112,6 +112,8 @@ class Record:
     taps: tuple[TapCount, ...]
     frames: tuple[Frame, ...] = ()
     """In the order of their time."""
+    absent: tuple[Absent, ...] = ()
+    """Endpoints that were not there, whose taps were not open either."""
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -133,12 +135,13 @@ class Record:
         try:
             waves = tuple(_wave(wave) for wave in data["waves"])
             taps = tuple(_typed(TapCount(**tap)) for tap in data["taps"])
-            return cls(Stage(data["stage"]), waves, taps, frames)
+            absent = tuple(_typed(Absent(**one)) for one in data["absent"])
+            return cls(Stage(data["stage"]), waves, taps, frames, absent)
         except (KeyError, TypeError, ValueError) as error:
             raise RunFolderError(f"not a record of a stage: {error!r}") from error
 
 
-Part = TypeVar("Part", Sent, Neighbour, Route, Unrouted, Wave, TapCount)
+Part = TypeVar("Part", Sent, Neighbour, Route, Unrouted, Wave, TapCount, Absent)
 
 
 def _wave(data: dict[str, Any]) -> Wave:

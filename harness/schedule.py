@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from ipaddress import IPv6Address
 from itertools import pairwise
 from typing import Any
@@ -36,6 +37,9 @@ ENTRIES = 512
 has room for 1024 (gc_thresh3, arp(7)), which no namespace can change: half is for other labs."""
 PROBES = 1024
 """Probes of one sweep: what bounds the frames that worker and controller hold at a time."""
+
+NOBODY: frozenset[str] = frozenset()
+"""Every endpoint is there."""
 
 Entry = tuple[str, str]
 """A node, and the neighbour that its kernel resolves."""
@@ -84,20 +88,36 @@ def _entries(cells: Iterable[Cell]) -> set[Entry]:
     return found
 
 
-def lenders(topology: Topology, stage_cells: Iterable[Cell]) -> tuple[Cell, ...]:
-    """The cells of a stage that controls are lent from: for each class the first that reaches."""
-    return tuple(dict.fromkeys(_controls(topology, stage_cells).values()))
+def lenders(
+    topology: Topology, stage_cells: Iterable[Cell], absent: AbstractSet[str] = NOBODY
+) -> tuple[Cell, ...]:
+    """The cells of a stage that controls are lent from: for each class the first that reaches.
+
+    Where an endpoint is `absent`, nothing can vouch for anything.
+    """
+    return tuple(dict.fromkeys(_controls(topology, there(stage_cells, absent)).values()))
+
+
+def there(cells: Iterable[Cell], absent: AbstractSet[str]) -> list[Cell]:
+    """The cells whose ends are both there."""
+    return [cell for cell in cells if absent.isdisjoint((cell.src, cell.dst))]
 
 
 def schedule(
-    topology: Topology, chosen: Iterable[Cell], stage_cells: Iterable[Cell]
+    topology: Topology,
+    chosen: Iterable[Cell],
+    stage_cells: Iterable[Cell],
+    absent: AbstractSet[str] = NOBODY,
 ) -> dict[str, Any]:
     """The waves and responders of a sweep.
 
-    `stage_cells` are all cells of the stage, or those of them that `lenders` picks.
+    `stage_cells` are all cells of the stage, or those of them that `lenders` picks. What goes to an
+    `absent` endpoint is sent, and shows what the network does then; it is not waited for, and
+    nothing can vouch for it. What an absent one should send is refused in its stead (`Plan`).
     """
     cells = list(chosen)
-    lent, unvouched = _missing_controls(topology, cells, stage_cells)
+    possible = there(cells, absent)
+    lent, unvouched = _missing_controls(topology, possible, there(stage_cells, absent))
     probes = [(cell.id, cell) for cell in cells]
     probes += [(CONTROL + cell.id, cell) for cell in lent]
     probes += [(BEACON + cell.id, cell) for cell in unvouched]
@@ -107,9 +127,13 @@ def schedule(
     ]
     tokens = {probe_id: secrets.token_bytes(TOKEN_OCTETS) for probe_id, _ in probes}
     return {
-        "waves": [_wave(topology, name, members, tokens) for name, members in waves if members],
-        "responders": _responders(topology, probes, tokens),
-        "nodes": list(topology.nodes),
+        "waves": [
+            _wave(topology, name, members, tokens, absent) for name, members in waves if members
+        ],
+        "responders": [
+            one for one in _responders(topology, probes, tokens) if one["node"] not in absent
+        ],
+        "nodes": [node for node in topology.nodes if node not in absent],
         "routers": _in_question(topology, cells),
     }
 
@@ -125,9 +149,11 @@ def _in_question(topology: Topology, cells: list[Cell]) -> list[str]:
     return [node for node in topology.nodes if node in last]
 
 
-def taps(topology: Topology, links: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+def taps(
+    topology: Topology, links: tuple[tuple[str, str], ...], absent: AbstractSet[str] = NOBODY
+) -> list[tuple[str, str]]:
     """Every (node, interface) that a packet may cross; `links` are the sub-interfaces in use."""
-    found = [(end.name, end.interface) for end in topology.endpoints]
+    found = [(end.name, end.interface) for end in topology.endpoints if end.name not in absent]
     for host in topology.hosts:
         found.append(("switch", topology.port(host.name)))
         if not host.external:
@@ -198,7 +224,11 @@ def _reaches(cell: Cell) -> bool:
 
 
 def _wave(
-    topology: Topology, name: str, members: list[tuple[str, Cell]], tokens: dict[str, bytes]
+    topology: Topology,
+    name: str,
+    members: list[tuple[str, Cell]],
+    tokens: dict[str, bytes],
+    absent: AbstractSet[str],
 ) -> dict[str, Any]:
     ordered = sorted(members, key=lambda member: _is_control(*member))
     return {
@@ -206,12 +236,19 @@ def _wave(
         "deadline": DEADLINE_S,
         "quiet": QUIET_S,
         "probes": [
-            (_beacon if probe_id.startswith(BEACON) else _probe)(
-                topology, probe_id, cell, tokens[probe_id]
-            )
+            _beacon(topology, probe_id, cell, tokens[probe_id])
+            if probe_id.startswith(BEACON)
+            else _refused(_probe(topology, probe_id, cell, tokens[probe_id]), cell, absent)
             for probe_id, cell in ordered
         ],
     }
+
+
+def _refused(probe: dict[str, Any], cell: Cell, absent: AbstractSet[str]) -> dict[str, Any]:
+    """The probe, not to be waited for where an end is absent, nor to be sent by one that is."""
+    if absent.isdisjoint((cell.src, cell.dst)):
+        return probe
+    return {**probe, "await": False, "absent": cell.src in absent}
 
 
 def _is_control(probe_id: str, cell: Cell) -> bool:
@@ -234,6 +271,7 @@ def _beacon(topology: Topology, probe_id: str, cell: Cell, token: bytes) -> dict
         "frame": beacon.frame(cell, mac, address, vlan, token),
         "dst": cell.dst,
         "await": True,
+        "absent": False,
     }
 
 
@@ -272,6 +310,7 @@ def _probe(topology: Topology, probe_id: str, cell: Cell, token: bytes) -> dict[
         "tag": argument if kind.startswith("l2-") else None,
         "port": ECHO_PORT,
         "await": cell.expectation.outcome is Outcome.REACHED,
+        "absent": False,
     }
 
 

@@ -26,6 +26,7 @@ NOTHING = {
     "steps": "no pair is routed by a gateway host that can be looked into",
     "readings": "the stages isolated and undone are not both tested",
     "outcomes": "the stages isolated and undone are not both tested",
+    "docker_ping": "no container sends the probe icmp",
 }
 """Why a fixture has nothing to ask."""
 
@@ -80,7 +81,7 @@ def _parameters(name: str, metafunc: pytest.Metafunc) -> list[ParameterSet]:
 
 def _nothing(name: str, session: Session, metafunc: pytest.Metafunc) -> ParameterSet:
     """A test that the topology or the chosen stages leave nothing for: skipped, and why."""
-    why = NO_ENGINES if name in OF_ENGINES else NOTHING.get(name)
+    why = NO_ENGINES if name in OF_ENGINES and not session.engines else NOTHING.get(name)
     why = why or _no_cells(session, metafunc.definition.get_closest_marker("cells"))
     return pytest.param(None, id="not-applicable", marks=pytest.mark.skip(reason=why))
 
@@ -96,21 +97,20 @@ def _no_cells(session: Session, marker: pytest.Mark | None) -> str:
 
 
 def _asks(name: str, session: Session, metafunc: pytest.Metafunc) -> list[Ask]:
-    if name in OF_ENGINES:
-        asked = {
-            "docker_network": asking.networks,
-            "docker_container": asking.containers,
-            "imposed": asking.imposed,
-        }[name]
-        return asked(session.topology, session.stages) if session.head.backend == "docker" else []
-    if name == "on_host":
-        return asking.hosts(session.topology, session.stages)
-    if name == "steps":
-        return asking.routed(session.topology, session.matrix)
-    if name == "readings":
-        return asking.readings(session.topology, session.stages)
-    if name == "outcomes":
-        return asking.twins(session.matrix, session.stages)
+    topology, stages, found = session.topology, session.stages, session.engines
+    without_cells = {
+        "on_host": lambda: asking.hosts(topology, stages),
+        "steps": lambda: asking.routed(topology, session.matrix),
+        "readings": lambda: asking.readings(topology, stages),
+        "outcomes": lambda: asking.twins(session.matrix, stages),
+        "docker_network": lambda: asking.networks(topology, stages) if found else [],
+        "docker_container": lambda: asking.containers(topology, stages) if found else [],
+        "imposed": lambda: asking.imposed(topology, stages) if found else [],
+        "docker_ping": lambda: asking.pinged(topology, session.matrix.cells if found else ()),
+        "docker_engine": lambda: asking.engines(found, stages),
+    }
+    if name in without_cells:
+        return without_cells[name]()
     marker = metafunc.definition.get_closest_marker("cells")
     if marker is None:
         raise InputError(f"{metafunc.definition.nodeid}: say which cells: @mark.cells(...)")

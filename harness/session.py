@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from harness import reporting
+from harness import pings, reporting
 from harness.asking import Ask
 from harness.conductor import Conductor, StageResult
 from harness.errors import HarnessError, InputError, MachineError
 from harness.flow import Ruling, Stage, Verdict
-from harness.lab import Lab
+from harness.lab import KINDS, Lab
 from harness.labs import Source
 from harness.leftovers import Snapshot
 from harness.matrix import ALL_KINDS, Matrix, matrix
@@ -76,6 +76,11 @@ class Session:
         """The topology under test."""
         return self.head.topology
 
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The hosts that run a container engine."""
+        return KINDS[self.head.backend]().engines(self.topology)
+
     def start(self, asks: Iterable[Ask]) -> None:
         """Build the lab and sweep its first stage, in the background."""
         asks = list(asks)
@@ -126,6 +131,23 @@ class Session:
         evidence = self._result(ask.stage).evidence
         return four_steps(self.topology, self.verdict(ask), evidence)
 
+    def pinged(self, ask: Ask) -> tuple[bool, str]:
+        """Whether a container's own ping agrees with a cell; Unproved if that cannot be told."""
+        cell = ask.cells[0]
+        verdict, address = self.verdict(ask), pings.target(self.topology, cell)
+        parsed = self._parsed(cell.stage, f"{cell.stage}/{cell.src}/{ask.kind}/after") or {}
+        agree, words = pings.compared(verdict, parsed.get(address, {"unknown": "it was not asked"}))
+        if agree is None:
+            raise Unproved(f"{cell.id}: {words}")
+        return agree, words
+
+    def engine(self, ask: Ask) -> tuple[bool, str]:
+        """Whether a host's container engine answers, and what it said."""
+        said = self._parsed(ask.stage, f"{ask.stage}/{ask.node}/{ask.kind}/before")
+        if said is None:
+            raise Unproved(f"{ask.id}: nobody asked its engine")
+        return said["answers"], said["said"]
+
     def finish(self, reports: Path, failures: tuple[int, int]) -> Finished | None:
         """Close the lab and write the run folder; None if nothing was ever started.
 
@@ -142,9 +164,13 @@ class Session:
         return Finished(report, folder, self._source.kept())
 
     def _reading(self, stage: Stage, ask: Ask) -> object:
-        name = f"{stage}/{ask.node}/{ask.kind}/before"
+        found = self._parsed(stage, f"{stage}/{ask.node}/{ask.kind}/before")
+        return None if found is None else RULES[ask.kind](found)
+
+    def _parsed(self, stage: Stage, name: str) -> Any:
+        """A reading; None if there is none of the name."""
         found = [entry for entry in self._result(stage).evidence if entry.name == name]
-        return RULES[ask.kind](found[0].parsed) if found else None
+        return found[0].parsed if found else None
 
     def _result(self, stage: Stage) -> StageResult:
         return self._told_once(lambda: self._running().result(stage))

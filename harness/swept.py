@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.errors import MachineError
-from harness.flow import Cell, Stage
+from harness.flow import Absent, Cell, Stage
 from harness.frame import Frame
 from harness.record import Neighbour, Record, Route, Sent, TapCount, Unrouted, Wave
 from harness.report.model import Evidence
@@ -17,6 +17,29 @@ from harness.topology import Topology
 def nothing() -> list[dict[str, Any]]:
     """No readings."""
     return []
+
+
+@dataclass(frozen=True)
+class Look:
+    """Which endpoints were not there when it was looked; `readings` say it of all of them."""
+
+    absent: tuple[Absent, ...] = ()
+    anew: tuple[Absent, ...] = ()
+    """Those that were there, but another time than when it was looked before."""
+    readings: tuple[dict[str, Any], ...] = ()
+    silent: tuple[str, ...] = ()
+    """Hosts whose engine does not answer."""
+
+    @classmethod
+    def of(cls, said: dict[str, Any]) -> Look:
+        """What a worker said of it."""
+        absent, anew = (tuple(Absent(**one) for one in said[key]) for key in ("absent", "anew"))
+        return cls(absent, anew, tuple(said["readings"]), tuple(said["silent"]))
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """Who is not there."""
+        return frozenset(one.node for one in self.absent)
 
 
 @dataclass(frozen=True)
@@ -34,6 +57,12 @@ class Swept:
     after: Callable[[], list[dict[str, Any]]] = nothing
     number: int = 1
     """Which of the sweeps of its stage it is."""
+    look: Look = Look()
+    """What was there before it."""
+    stayed: Callable[[], Look] = Look
+    """What is there no more after it, or was started anew meanwhile."""
+    pinged: Callable[[], list[dict[str, Any]]] = nothing
+    """What ping(1) said in the containers, after all else."""
 
     @property
     def name(self) -> str:
@@ -55,14 +84,24 @@ class Swept:
             waves=tuple(_wave(wave, tokens) for wave in answer["waves"]),
             taps=tuple(TapCount(**tap) for tap in answer["taps"]),
             frames=_frames(answer["frames"], self.plan["taps"]),
+            absent=self._absent(),
         )
+
+    def _absent(self) -> tuple[Absent, ...]:
+        """Who was not there before the sweep, or did not stay; the first word of each."""
+        after = self.stayed()
+        said = (*after.anew, *after.absent, *self.look.absent)
+        return tuple({one.node: one for one in said}.values())
 
     def evidence(self, record: Record) -> tuple[Evidence, ...]:
         """The readings, and the neighbours as they were at the end of each wave."""
-        found = [self._reading(reading, "before") for reading in self.before()]
+        found = [self._reading(reading, "before") for reading in self.look.readings]
+        found += [self._reading(reading, "after") for reading in self.stayed().readings]
+        found += [self._reading(reading, "before") for reading in self.before()]
         found += [self._reading(reading, "after") for reading in self.after()]
+        found += [self._reading(reading, "after") for reading in self.pinged()]
         for wave in record.waves:
-            entries: dict[str, list[Neighbour]] = {node: [] for node in self.topology.nodes}
+            entries: dict[str, list[Neighbour]] = {node: [] for node in self.plan["nodes"]}
             for entry in wave.neighbours:
                 entries[entry.node].append(entry)
             found += [self._neighbours(wave, node, of_node) for node, of_node in entries.items()]

@@ -3,6 +3,8 @@
 *Reached* passes when the token arrived, a tied reply came back, and the path is the expected one.
 *Not reached* passes only when the probe left, its token is nowhere it must not be, a control of its
 own class sent after it did arrive, no tap lost anything, and the outcome is the expected one.
+Of an endpoint that is not there nothing can be proved: what must reach it, or come from it, fails
+for want of it; that nothing else reaches it is no proof of what would have kept it away.
 """
 
 from __future__ import annotations
@@ -57,11 +59,20 @@ def judge(
 
 
 def _blind(topology: Topology, record: Record, observed: tuple[Observed, ...]) -> list[str]:
-    """The taps on modelled paths that were not open, and those that lost something."""
+    """The taps on modelled paths that were not open, and those that lost something.
+
+    One that went with its endpoint has missed nothing: nothing could come in there any more.
+    """
     paths = (way.point for one in observed for way in one.path)
     needed = {(point.node, point.interface) for point in paths} - _legs_not_there(topology)
+    absent = {one.node for one in record.absent}
+    needed = {place for place in needed if place[0] not in absent}
     lossless = {(tap.node, tap.interface) for tap in record.taps if tap.lossless}
-    lossy = {(tap.node, tap.interface) for tap in record.taps if not tap.lossless}
+    lossy = {
+        (tap.node, tap.interface)
+        for tap in record.taps
+        if tap.drops or (tap.down and tap.node not in absent)
+    }
     return [f"{node}:{interface}" for node, interface in sorted(lossy | (needed - lossless))]
 
 
@@ -88,6 +99,7 @@ def _verdict(one: Observed, controls: _Controls, lost: list[str]) -> Verdict:
     else:
         control = controls.of_probe(one)
         ruling, why = _judge_not_reached(one.cell, seen, control, lost)
+    ruling, why = _judge_absent(one.cell, seen) or (ruling, why)
     came_back = seen.outcome is Outcome.REACHED
     proof = Proof(
         left=seen.left,
@@ -97,6 +109,21 @@ def _verdict(one: Observed, controls: _Controls, lost: list[str]) -> Verdict:
         outcome=seen.outcome is expected_outcome,
     )
     return Verdict(one.cell, seen, ruling, why, proof, one.sent.token)
+
+
+def _judge_absent(cell: Cell, seen: Observation) -> tuple[Ruling, str] | None:
+    """What is to be said where an end was not there; None where that changes nothing."""
+    if not seen.gone:
+        return None
+    why, expected = "; ".join(one.why for one in seen.gone), cell.expectation
+    must_arrive = expected.outcome is Outcome.REACHED or expected.arrives
+    if must_arrive and seen.arrived and seen.outcome is expected.outcome:
+        return Ruling.UNPROVED, f"it arrived, but its ends did not stay: {why}"
+    if must_arrive:
+        return Ruling.FAIL, f"it must {'arrive' if expected.arrives else 'reach'}, but: {why}"
+    if seen.arrived or seen.strays:
+        return None
+    return Ruling.UNPROVED, f"that it did not reach proves nothing: {why}"
 
 
 def _judge_reached(cell: Cell, seen: Observation, lost: list[str]) -> tuple[Ruling, str]:

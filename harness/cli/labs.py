@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.defaults import BACKENDS, STAGES, default_topology
-from harness.errors import InputError, UnknownNode
+from harness.errors import InputError, MachineError, UnknownNode
 
 if TYPE_CHECKING:
     from harness.machines.registry import LabRecord
@@ -197,11 +197,30 @@ def _become(lab: LabRecord, node: str, argv: tuple[str, ...]) -> None:
     known = lab.description.nodes
     if node not in known:
         raise UnknownNode(f"lab {lab.name!r}", node, known)
-    command = enter.command(lab.init_pid, node, argv, _directory())
+    command = enter.command(lab.init_pid, node, argv, _directory(), _container(lab, node))
     try:
         os.execvp(command[0], command)  # noqa: S606 - an argv list
     except FileNotFoundError as error:
         raise InputError(f"{command[0]} is missing; `harness doctor` says more") from error
+
+
+def _container(lab: LabRecord, node: str) -> int | None:
+    """The first process of a container as the lab numbers it; None of what is no container.
+
+    MachineError if it does not run: its name is that of a namespace which may outlive it.
+    """
+    host = lab.description.containers.get(node)
+    if host is None:
+        return None
+    from harness.endpoints.containers import written
+    from harness.machines import enter
+
+    state = written.container(host, node, enter.root(lab.init_pid))
+    if state and state["Running"]:
+        return int(state["Pid"])
+    said = "does not run" if state else "is not there any more"
+    start = f"; docker -H {enter.engine(lab.init_pid, host)} start {node}" if state else ""
+    raise MachineError(f"the container {node} on {host} {said}{start}")
 
 
 def _directory() -> str:

@@ -21,16 +21,20 @@ TIE = ("setpriv", "--pdeathsig", "KILL")
 RUNNER = Path(__file__).with_name("runner.py")
 
 
-def command(init_pid: int, node: str, argv: Sequence[str], cwd: str) -> list[str]:
+def command(
+    init_pid: int, node: str, argv: Sequence[str], cwd: str, pid: int | None = None
+) -> list[str]:
     """The command that runs `argv` in a node of a lab, with this environment and directory.
 
-    `init_pid` is the lab's first process. The exit code is the command's own: 127 if there is no
-    such command, 126 if it cannot be run, a signal if one ended it.
+    `init_pid` is the lab's first process. Given `pid`, a process as the lab numbers it, the node's
+    network namespace is that one's, whatever has the name. The exit code is the command's own: 127
+    if there is no such command, 126 if it cannot be run, a signal if one ended it.
     """
     outside = [*_nsenter(init_pid, "pid"), "--no-fork", "--"]
     runner = [sys.executable, "-I", "-S", str(RUNNER)]
     inside = ["nsenter", f"--mount=/proc/{init_pid}/ns/mnt", "--"]
-    there = ["nsenter", f"--net={NAMESPACES}/{node}", f"--wd={cwd}", "--"]
+    place = f"{NAMESPACES}/{node}" if pid is None else f"/proc/{pid}/ns/net"
+    there = ["nsenter", f"--net={place}", f"--wd={cwd}", "--"]
     return [*outside, *runner, *TIE, *inside, *there, *argv]
 
 
@@ -43,9 +47,14 @@ def worker_command(init_pid: int, python: str) -> list[str]:
     return [*TIE, *_nsenter(init_pid, "mount", "pid", "net"), "--", *TIE, python]
 
 
+def root(init_pid: int) -> str:
+    """Where a lab's own file system begins, for who is outside of it."""
+    return f"/proc/{init_pid}/root"
+
+
 def engine(init_pid: int, host: str) -> str:
     """The address of a host's container engine, for who is outside of the lab."""
-    return f"unix:///proc/{init_pid}/root{ENGINES}/{host}/sock"
+    return f"unix://{root(init_pid)}{ENGINES}/{host}/sock"
 
 
 def _nsenter(init_pid: int, *kinds: str) -> list[str]:

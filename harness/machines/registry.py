@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,6 +51,8 @@ class Description:
     firewall_backend: str
     engines: tuple[str, ...] = ()
     """The hosts that run a container engine."""
+    containers: dict[str, str] = field(default_factory=dict)
+    """The nodes that are containers, and the host of each."""
 
 
 @dataclass(frozen=True)
@@ -243,9 +245,10 @@ def _record(uid: int, name: str) -> LabRecord | None:
     if "init_pid" not in answer:
         return None
     own = {key: answer.pop(key) for key in ("name", "pid", "init_pid")}
-    known = {field.name: answer.get(field.name, "") for field in fields(Description)}
+    known = {each.name: answer.get(each.name, "") for each in fields(Description)}
     listed = {key: tuple(answer.get(key, ())) for key in ("nodes", "engines")}
-    description = Description(**{**known, **listed})
+    containers = dict(answer.get("containers", {}))
+    description = Description(**{**known, **listed, "containers": containers})
     return LabRecord(uid=uid, description=description, **own)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -150,7 +151,7 @@ class FakeWorker:
         self, probe: dict[str, Any], network: Network, stacks: Stacks
     ) -> tuple[str, int, int | None]:
         network.probe, time_ns = probe["id"], self._clock.tick()
-        number = self._faults.refused.get(probe["id"])
+        number = errno.ENODEV if probe["absent"] else self._faults.refused.get(probe["id"])
         if number is None:
             try:
                 stacks.send(probe)

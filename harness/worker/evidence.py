@@ -51,11 +51,12 @@ SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 
 
 def read(wanted: list[tuple[str, str]]) -> list[Reading]:
-    """Read (node, kind) pairs; a kind that a node does not have gives no reading.
+    """Read (node, kind) pairs; of a node or kind that is not there there is none.
 
     The kind `route-get ADDRESS` asks the node for its route to an address.
     """
     found = []
+    wanted = [one for one in wanted if namespaces.is_there(one[0])]
     saves = firewall.saves([node for node, kind in wanted if kind == "firewall"])
     for node, kind in wanted:
         word, _, argument = kind.partition(" ")

@@ -65,6 +65,11 @@ def is_of(node: str, pid: int) -> bool:
     return (there.st_dev, there.st_ino) == (named.st_dev, named.st_ino)
 
 
+def is_there(node: str) -> bool:
+    """Whether a namespace has the name; a container that is found gone has none any more."""
+    return os.path.exists(os.path.join(DIRECTORY, node))
+
+
 def forget(node: str) -> None:
     """Close what is open of a node's namespace, and take its name away if it has one."""
     netlink = _routes.pop(node, None)
@@ -73,7 +78,7 @@ def forget(node: str) -> None:
     if node in _files:
         os.close(_files.pop(node))
     path = os.path.join(DIRECTORY, node)
-    if os.path.exists(path):
+    if is_there(node):
         _check(_libc.umount2(path.encode(), MNT_DETACH), f"unmount {path}")
         os.unlink(path)
 

@@ -38,13 +38,13 @@ KEPT = NOARP | 0x80
 def table(nodes: list[str]) -> list[dict[str, Any]]:
     """All entries of the nodes that are for one address, not for a group."""
     found = []
-    for node in nodes:
+    for node in filter(namespaces.is_there, nodes):
         with namespaces.entered(node):
             for index, state, address, mac in _entries(node):
                 found.append(
                     {
                         "node": node,
-                        "interface": socket.if_indextoname(index),
+                        "interface": _name(index),
                         "address": socket.inet_ntop(_family(address), address),
                         "mac": mac.hex(":") or None,
                         "state": STATES.get(state, str(state)),
@@ -55,7 +55,7 @@ def table(nodes: list[str]) -> list[dict[str, Any]]:
 
 def flush(nodes: list[str]) -> None:
     """Delete every entry that the kernel learned; a packet that waits in one goes with it."""
-    for node in nodes:
+    for node in filter(namespaces.is_there, nodes):
         for index, state, address, _ in list(_entries(node)):
             if state & KEPT:
                 continue
@@ -87,6 +87,14 @@ def _entries(node: str) -> Iterator[tuple[int, int, bytes, bytes]]:
         mac = found.get(LINK_ADDRESS, b"")
         if DESTINATION in found and not _is_made_up(state, found[DESTINATION], mac):
             yield index, state, found[DESTINATION], mac
+
+
+def _name(index: int) -> str:
+    """An interface's name; its number if it went meanwhile."""
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return str(index)
 
 
 def _family(address: bytes) -> int:

@@ -8,6 +8,7 @@ back, TCP and ICMP are the kernel's own.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import struct
@@ -34,6 +35,9 @@ TCP_FASTOPEN_NO_COOKIE = 34
 """<linux/tcp.h>: put data into the SYN without a cookie (RFC 7413, Linux 4.15)."""
 MSG_FASTOPEN = 0x20000000
 SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_MR_MULTICAST = 263, 1, 0
+NOBODY_THERE = (None, errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EADDRNOTAVAIL)
+"""The namespace, its interface or its address is not there, so nothing comes in to be answered. An
+interface that if_nametoindex() of Python 3.9 does not find has no number."""
 
 Probe = dict[str, Any]
 
@@ -161,8 +165,12 @@ class Responders:
         self._answer: dict[int, Callable[[], None]] = {}
         self._listeners: list[socket.socket] = []
         for want in wanted:
-            with namespaces.entered(want["node"]):
-                self._respond(want)
+            try:
+                with namespaces.entered(want["node"]):
+                    self._respond(want)
+            except OSError as error:
+                if error.errno not in NOBODY_THERE:
+                    raise
 
     def filenos(self) -> list[int]:
         """For poll(2)."""

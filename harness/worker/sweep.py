@@ -7,6 +7,7 @@ that was sent after a probe and has arrived says that the probe would have arriv
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import select
 import socket
@@ -55,6 +56,7 @@ class _Sweep:
         self._routers = routers
         self._responders = responders
         self._by_fileno = {tap.fileno(): tap for tap in taps}
+        self._by_number = {tap.number: tap for tap in taps}
         self._poll = select.epoll()
         for fileno in (*self._by_fileno, *responders.filenos()):
             self._poll.register(fileno, select.EPOLLIN)
@@ -67,7 +69,7 @@ class _Sweep:
         before = [routes.unrouted(router) for router in self._routers]
         sent: list[tuple[str, int, Any]] = []
         for number, probe in enumerate(wave["probes"]):
-            sent.append((probe["id"], time.time_ns(), senders.send(probe)))
+            sent.append((probe["id"], time.time_ns(), _sent(probe, senders)))
             if number % BATCH == BATCH - 1:
                 self._serve(0, senders)
         self._wait(senders, wave["deadline"], wave["quiet"])
@@ -93,9 +95,9 @@ class _Sweep:
         """What the routers say of all that came in at them since a frame."""
         came: dict[int, list[bytes]] = {}
         for number, _, outgoing, raw in self.frames[first:]:
-            if not outgoing and self._taps[number].node in self._routers:
+            if not outgoing and self._by_number[number].node in self._routers:
                 came.setdefault(number, []).append(raw)
-        taps = [(self._taps[number], raws) for number, raws in came.items()]
+        taps = [(self._by_number[number], raws) for number, raws in came.items()]
         return [one for tap, raws in taps for one in routes.asked((tap.node, tap.interface), raws)]
 
     def _wait(self, senders: probes.Senders, deadline: float, quiet: float) -> None:
@@ -120,6 +122,11 @@ class _Sweep:
                 self.frames.append(sighting)
                 if not sighting[2]:
                     senders.awaited.seen(tap.node, sighting[3])
+
+
+def _sent(probe: probes.Probe, senders: probes.Senders) -> Any:
+    """None, or the errno with which it was refused; a source that is not there refuses all."""
+    return errno.ENODEV if probe["absent"] else senders.send(probe)
 
 
 def _cpu() -> int:

@@ -28,6 +28,9 @@ STATUS_VLAN_VALID, STATUS_VLAN_TPID_VALID = 1 << 4, 1 << 6
 AUXDATA = struct.Struct("=IIIHHHH")
 """`struct tpacket_auxdata` of <linux/if_packet.h>."""
 
+GONE = (None, errno.ENOENT, errno.ENODEV, errno.ENXIO)
+"""No such namespace or interface any more; if_nametoindex() of Python 3.9 gives no number."""
+
 BUFFER_OCTETS = 8 << 20
 """Room for some 4,000 small frames (each costs the kernel about 2 KiB) between two drains."""
 SNAP_OCTETS = 65535
@@ -112,24 +115,32 @@ def opened(where: list[tuple[str, str]]) -> list[Tap]:
     """Taps for a sweep, in the order of `where`; empty, and counting from nothing.
 
     One that an earlier sweep opened is used again, if its interface is still the same and was never
-    down: closing a tap is what costs time.
+    down: closing a tap is what costs time. Where there is no such interface there is no tap.
     """
     found: dict[tuple[str, str, int], Tap] = {}
     for number, (node, interface) in enumerate(where):
-        with namespaces.entered(node):
-            key = (node, interface, socket.if_nametoindex(interface))
-        tap = _open.pop(key, None)
-        if tap:
-            tap.drain()
-            tap.count()
-        if tap is None or tap.down:
-            tap = Tap(node, interface)
+        try:
+            with namespaces.entered(node):
+                key = (node, interface, socket.if_nametoindex(interface))
+            tap = _ready(_open.pop(key, None)) or Tap(node, interface)
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+            continue
         tap.number = number
         found[key] = tap
     close([tap.socket for tap in _open.values()])
     _open.clear()
     _open.update(found)
     return list(found.values())
+
+
+def _ready(tap: Tap | None) -> Tap | None:
+    """A tap that was open, now empty and counting from nothing; None if it is none, or down."""
+    if tap:
+        tap.drain()
+        tap.count()
+    return tap if tap and not tap.down else None
 
 
 def keep_stamping(nodes: list[str]) -> None:

@@ -5,26 +5,35 @@ what is new, `wait_until_clean(before)` waits for that to become nothing.
 
 What other programs do on the machine meanwhile is no leftover. Processes are told apart by a mark
 in their environment: importing this module sets it, and every process that a test starts inherits
-it. An ended process that only the machine's own init has yet to reap is that one's affair.
+it. Control groups are told apart by the lab in their name, which processes of others live in. An
+ended process that only the machine's own init has yet to reap is that one's affair.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from harness.needs import MODULES
+
 MARK = "HARNESS_TEST_MARK"
 os.environ[MARK] = f"{os.getpid()}-{time.monotonic_ns()}"
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
 PLACES = (Path("/run"), Path("/tmp"), Path("/dev/shm"))
+DOCKERS = tuple(map(Path, ("/etc/docker", "/var/lib/docker", "/run/docker", "/opt/containerd")))
+COUNTED = re.compile(r"\[\d+:\d+\]|packets \d+ bytes \d+")
 OURS = re.compile(r"harness|netns|mitogen|docker|containerd|xtables")
+LAB = re.compile(r"/harness-(\d+)")
+"""A lab's control group, named after its PID namespace."""
 DEADLINE_S = 2.0
 """A killed lab is gone within this time."""
 
@@ -45,14 +54,16 @@ class Snapshot:
     """Abstract unix sockets of labs that marked processes hold."""
     cgroups: frozenset[str]
     files: frozenset[str]
+    machines: frozenset[str]
+    """What is the machine's own and nobody's to change: firewall, forwarding, modules, Docker."""
 
     def since(self, before: Snapshot) -> tuple[str, ...]:
-        """What is there now and was not before."""
+        """What is there now and was not before; of what is the machine's also what has gone."""
         new = []
         for field in fields(self):
             added = getattr(self, field.name) - getattr(before, field.name)
             new += [f"{field.name}: {item}" for item in sorted(added)]
-        return tuple(new)
+        return (*new, *(f"gone: {item}" for item in sorted(before.machines - self.machines)))
 
 
 def take() -> Snapshot:
@@ -65,9 +76,51 @@ def take() -> Snapshot:
         mounts=frozenset(_mounts()),
         links=frozenset(name for _, name in socket.if_nameindex()),
         sockets=frozenset(_sockets(pids)),
-        cgroups=frozenset(_cgroups()),
+        cgroups=frozenset(_cgroups(_of_others())),
         files=frozenset(_files()),
+        machines=frozenset((*_rules(), *_modules(), *_dockers(), f"forwards {_forwards()}")),
     )
+
+
+def _rules() -> Iterator[str]:
+    """Every rule of the machine's firewall, numbered, without what it counts."""
+    commands = [["nft", "list", "ruleset"]]
+    for version in ("ip", "ip6"):
+        with suppress(OSError):
+            if (PROC / f"net/{version}_tables_names").read_text():
+                commands.append([f"{version}tables-legacy-save"])
+    for argv in commands:
+        if shutil.which(argv[0]) and _has_nftables():
+            done = subprocess.run(argv, capture_output=True, text=True, check=False)
+            for number, line in enumerate(done.stdout.splitlines()):
+                if not line.startswith("#"):
+                    yield f"{argv[0]} {number}: {COUNTED.sub('', line)}"
+
+
+def _has_nftables() -> bool:
+    """Whether nft(8) would not have the kernel load its module."""
+    loaded = PROC / "modules"
+    return not loaded.exists() or "\nnf_tables " in f"\n{loaded.read_text()}"
+
+
+def _modules() -> Iterator[str]:
+    """Modules that no lab has the kernel load: those of `harness doctor` it may."""
+    known = {module.name for module in MODULES}
+    with suppress(FileNotFoundError):
+        for line in (PROC / "modules").read_text().splitlines():
+            if line.split()[0] not in known:
+                yield f"module {line.split()[0]}"
+
+
+def _dockers() -> Iterator[str]:
+    """Where the machine's own engine has its files, and what it writes when it runs."""
+    for folder in DOCKERS:
+        with suppress(OSError):
+            yield from (f"file {path}" for path in folder.iterdir())
+
+
+def _forwards() -> str:
+    return (PROC / "sys/net/ipv4/ip_forward").read_text().strip()
 
 
 def left(before: Snapshot) -> tuple[str, ...]:
@@ -118,6 +171,16 @@ def _processes() -> tuple[list[int], frozenset[str], frozenset[str], frozenset[s
     )
 
 
+def _of_others() -> set[int]:
+    """The PID namespaces that only processes without the mark live in."""
+    found: dict[bool, set[int]] = {True: set(), False: set()}
+    for entry in PROC.iterdir():
+        with suppress(OSError):
+            if entry.name.isdecimal():
+                found[_is_marked(entry)].add((entry / "ns/pid").stat().st_ino)
+    return found[False] - found[True]
+
+
 def _is_marked(entry: Path) -> bool:
     mark = f"{MARK}={os.environ[MARK]}".encode()
     return mark in (entry / "environ").read_bytes().split(b"\0")
@@ -165,10 +228,13 @@ def _socket_inodes(descriptors: Path) -> Iterator[str]:
                     yield target[len("socket:[") : -1]
 
 
-def _cgroups() -> Iterator[str]:
-    """Control groups that a container engine or a lab made, cgroups(7)."""
+def _cgroups(others: set[int]) -> Iterator[str]:
+    """Control groups that a container engine or a lab made, cgroups(7), but not those of others."""
     for path, names, _ in os.walk(CGROUPS):
-        yield from (str(Path(path, name)) for name in names if OURS.search(f"{path}/{name}"))
+        for name in names:
+            lab = LAB.search(f"{path}/{name}")
+            if OURS.search(f"{path}/{name}") and not (lab and int(lab[1]) in others):
+                yield str(Path(path, name))
 
 
 def _files() -> Iterator[str]:

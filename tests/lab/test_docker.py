@@ -11,16 +11,14 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 
 from harness import doctor
-from harness.machines import control_groups, registry
+from harness.machines import control_groups
 from tests.lab import snapshot
 
 ROOT = Path(__file__).parents[2]
@@ -133,51 +131,6 @@ def test_overlapping_subnets_are_refused_before_anything_is_built(tmp_path: Path
     assert "the engine of host1 would refuse mac_net20" in done.stderr
 
 
-@pytest.fixture
-def lab(name: str) -> Iterator[registry.LabRecord]:
-    """A lab with engines that is up."""
-    harness("up", "--backend", "docker", "--name", name)
-    yield registry.find(name)
-    registry.stop(name)
-
-
-def harness(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line, which must end well."""
-    command = [sys.executable, "-m", "harness", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done
-
-
-def sockets(name: str) -> dict[str, str]:
-    """The engines of a lab as `harness list` has them."""
-    listed = json.loads(harness("list", "--json").stdout)
-    found: dict[str, str] = next(one["engines"] for one in listed if one["name"] == name)
-    return found
-
-
-def test_a_lab_that_is_up_is_used_like_any_docker(lab: registry.LabRecord, tmp_path: Path) -> None:
-    """Commands in nodes, an engine's socket, containers restarted and stopped, attached runs."""
-    said = harness("exec", "--name", lab.name, "bbox1", "--", "ip", "-br", "address").stdout
-    assert "172.16.10.10/24" in said
-    engine = docker.DockerClient(sockets(lab.name)["host1"])
-    container = engine.containers.get("bbox1")
-    assert container.exec_run(["ping", "-c", "1", "172.16.20.11"]).exit_code == 0
-
-    container.restart()
-    attached = report(tmp_path, "--lab-attach", lab.name)
-    assert (attached["run"]["backend"], attached["run"]["exit"]) == ("docker", "pass")
-
-    container.stop()
-    engine.close()
-    done = subprocess.run(
-        arguments(tmp_path, "--lab-attach", lab.name), cwd=ROOT, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode != 0
-    assert "the container bbox1 on host1 does not run" in done.stdout + done.stderr
-
-
 def test_an_engine_that_ends_at_once_is_a_named_error(tmp_path: Path) -> None:
     """The step that failed, and the engine's last words."""
     broken = tmp_path / "dockerd"
@@ -221,6 +174,50 @@ def test_kills_leave_nothing(
                 os.kill(random.Random(seed).choice(under), 9)
         run.wait(END_S)
     assert snapshot.wait_until_clean(untouched, 5.0) == ()
+
+
+OWN = r"""
+folder=$1; shift
+mount -t tmpfs none "$folder"; mkdir "$folder/upper" "$folder/work"
+mount -t overlay none /etc -o "lowerdir=/etc,upperdir=$folder/upper,workdir=$folder/work"
+for place in /var/lib /run /opt; do mount -t tmpfs none "$place"; done
+mount --bind "$(which true)" "$(realpath "$(which modprobe)")"
+ip link set lo up
+container=own dockerd --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/$GROUP" \
+  >/run/log 2>&1 &
+engine=$!
+trap 'docker rm --force own >/run/rm; kill $engine; wait' EXIT
+until docker version >/run/version 2>&1; do kill -0 $engine; sleep 0.02; done
+busybox=$(realpath "$(which busybox)")
+tar --directory / --create "${busybox#/}" | docker import - own
+docker run --detach --name own own "$busybox" sleep 1000
+state() {
+  iptables-save | sed '/^#/d; s/\[[0-9:]*\]//'
+  docker inspect --format '{{.State.StartedAt}} {{.State.Pid}} {{.State.Running}}' own
+  docker exec own "$busybox" ping -c 1 -W 1 172.17.0.1 | grep received
+  find /var/lib/docker /run/docker /etc/docker /opt -not -path '/run/docker/containerd/*' | sort
+  ip -brief address; cat /proc/sys/net/ipv4/ip_forward
+}
+state >"$folder/before"
+"$@"
+state >"$folder/after"
+diff "$folder/before" "$folder/after" && wc -l <"$folder/before"
+"""
+"""A machine with an engine of its own in use, its own rules and container, around a command."""
+
+
+def test_the_machines_own_docker_stays_as_it_is(tmp_path: Path) -> None:
+    """Its rules, its container, what it has written: equal after a run, while it goes on."""
+    group, machine = f"standin-{os.getpid()}", tmp_path / "machine"
+    machine.mkdir()
+    apart = ["unshare", "--mount", "--net", "sh", "-ec", OWN, "sh", str(machine)]
+    done = subprocess.run(
+        [*apart, *arguments(tmp_path / "reports", "--lab-backend=docker")],
+        cwd=ROOT, env={**os.environ, "GROUP": group}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert control_groups.remove(group)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    assert int(done.stdout.split()[-1]) > 30
 
 
 def test_what_a_killed_watcher_left_goes_with_the_next_lab() -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness import walk
-from harness.flow import Cell, Family, Outcome, Point, Probe, Stage, Verdict
+from harness.flow import Absent, Cell, Family, Outcome, Point, Probe, Stage, Verdict
 from harness.forwarding import holder
 from harness.frame import Frame
 from harness.matrix import matrix
@@ -88,6 +88,7 @@ class Draft:
     taps: dict[tuple[str, str], TapCount] = field(default_factory=dict)
     routes: dict[tuple[str, Route], int] = field(default_factory=dict)
     """(wave, what a router without a route says): how many packets it ended for that."""
+    absent: tuple[Absent, ...] = ()
 
     def of(self, probe: str, leg: str = "request") -> list[Seen]:
         """A probe's frames of one leg, in the order of the path."""
@@ -100,7 +101,7 @@ class Draft:
             for seen in sorted(self.seen, key=lambda seen: seen.t_ns)
         ]
         waves = tuple(self._wave(name, opened) for name, opened in self.opened_ns.items())
-        return Record(self.stage, waves, tuple(self.taps.values()), tuple(frames))
+        return Record(self.stage, waves, tuple(self.taps.values()), tuple(frames), self.absent)
 
     def _wave(self, name: str, opened: int) -> Wave:
         sent = tuple(
@@ -120,31 +121,45 @@ class Draft:
 Fault = Callable[[Draft], None]
 
 
-def play(topology: Topology, cells: Iterable[Cell], *faults: Fault) -> Record:
+def play(
+    topology: Topology, cells: Iterable[Cell], *faults: Fault, absent: tuple[Absent, ...] = ()
+) -> Record:
     """Play the probes of some cells of one stage, controls among them as the schedule has them."""
     chosen = list(cells)
     stage = chosen[0].stage
     known = {cell.id: cell for cell in matrix(topology, (stage,)).cells}
     known |= {cell.id: cell for cell in chosen}
-    draft = _draft(topology, stage, known, schedule(topology, chosen, list(known.values())))
+    nobody = frozenset(one.node for one in absent)
+    plan = schedule(topology, chosen, list(known.values()), nobody)
+    draft = _draft(topology, stage, known, plan, nobody)
     for shot in draft.shots.values():
         _shoot(draft, shot)
+    for one in absent:
+        _leave_out(draft, one)
     for fault in faults:
         fault(draft)
     return draft.record()
 
 
-def judged(topology: Topology, cells: Iterable[Cell], *faults: Fault) -> dict[str, Verdict]:
+def judged(
+    topology: Topology, cells: Iterable[Cell], *faults: Fault, absent: tuple[Absent, ...] = ()
+) -> dict[str, Verdict]:
     """Play and judge: the verdicts by their cells' ids."""
     chosen = list(cells)
-    record = play(topology, chosen, *faults)
+    record = play(topology, chosen, *faults, absent=absent)
     known = {cell.id: cell for cell in matrix(topology, (record.stage,)).cells}
     known |= {cell.id: cell for cell in chosen}
     sightings = find(record.frames, record.tokens)
     return {one.cell.id: one for one in judge(topology, record, sightings, known.values())}
 
 
-def _draft(topology: Topology, stage: Stage, known: dict[str, Cell], plan: dict[str, Any]) -> Draft:
+def _draft(
+    topology: Topology,
+    stage: Stage,
+    known: dict[str, Cell],
+    plan: dict[str, Any],
+    absent: frozenset[str],
+) -> Draft:
     opened = {wave["name"]: OPENED_NS + 2 * n * WAVE_NS for n, wave in enumerate(plan["waves"])}
     shots = {
         probe["id"]: Shot(
@@ -160,8 +175,24 @@ def _draft(topology: Topology, stage: Stage, known: dict[str, Cell], plan: dict[
     }
     draft = Draft(topology, stage, shots, opened)
     links = subinterfaces(topology, routed=stage is Stage.ROUTED)
-    draft.taps = {where: TapCount(*where, 100, 0, down=False) for where in taps(topology, links)}
+    places = taps(topology, links, absent)
+    draft.taps = {where: TapCount(*where, 100, 0, down=False) for where in places}
     return draft
+
+
+def _leave_out(draft: Draft, absent: Absent) -> None:
+    """It sends nothing, nothing comes in at it, and it answers nobody."""
+    draft.absent += (absent,)
+    own = {shot.id for shot in draft.shots.values() if shot.cell.src == absent.node}
+    draft.errnos |= dict.fromkeys(own, errno.ENODEV)
+    to_it = {shot.id for shot in draft.shots.values() if shot.cell.dst == absent.node}
+    draft.seen = [
+        seen
+        for seen in draft.seen
+        if seen.probe not in own
+        and seen.point.node != absent.node
+        and (seen.probe not in to_it or seen.leg == "request")
+    ]
 
 
 def _shoot(draft: Draft, shot: Shot) -> None:

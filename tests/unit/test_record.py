@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.errors import RunFolderError
-from harness.flow import Stage
+from harness.flow import Absent, Stage
 from harness.record import Neighbour, Record, Route, Sent, TapCount, Unrouted, Wave
 from tests.unit.labs import TUTORIAL, cells_of
 from tests.unit.play import play
@@ -21,6 +21,7 @@ SMALL = Record(
           (Route("gateway", "eth2.10", "172.16.10.10", "172.16.30.10", "ENETUNREACH"),),
           (Unrouted("gateway", 3),)),),
     (TapCount("bbox1", "eth0", 3, 0, down=False),),
+    absent=(Absent("bbox2", "container-not-running", "the container bbox2 on host1 has ended"),),
 )  # fmt: skip
 
 
@@ -52,6 +53,9 @@ def test_a_tap_is_lossless_or_not(drops: int, down: bool, lossless: bool) -> Non
 BREAKS: dict[str, Callable[[dict[str, Any]], object]] = {
     "no stage": lambda data: data.pop("stage"),
     "another stage": lambda data: data.update(stage="later"),
+    "nobody says who is absent": lambda data: data.pop("absent"),
+    "who is absent has no reason": lambda data: data["absent"][0].pop("why"),
+    "who is absent is a number": lambda data: data["absent"][0].update(node=2),
     "no waves": lambda data: data.pop("waves"),
     "waves are a word": lambda data: data.update(waves="main"),
     "a wave is a word": lambda data: data.update(waves=["main"]),

@@ -17,7 +17,7 @@ DEADLINE_S = 30
 
 
 @contextmanager
-def connected(host: str) -> Iterator[Any]:
+def connected(host: str, patience_s: float = DEADLINE_S) -> Iterator[Any]:
     """A client of a host's engine; what the engine or the SDK complain of is an OSError."""
     import docker
     from requests.exceptions import RequestException
@@ -25,7 +25,7 @@ def connected(host: str) -> Iterator[Any]:
     opened = None
     try:
         opened = docker.DockerClient(
-            base_url=f"unix://{engine.path(host, 'sock')}", version="auto", timeout=DEADLINE_S
+            base_url=f"unix://{engine.path(host, 'sock')}", version="auto", timeout=patience_s
         )
         yield opened
     except docker.errors.APIError as error:

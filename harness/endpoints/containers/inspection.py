@@ -17,7 +17,10 @@ def evidence(wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     found = worker_evidence.read([(node, kind) for node, kind in wanted if kind not in READERS])
     for node, kind in own:
         command, read = READERS[kind]
-        parsed, raw = read(node)
+        try:
+            parsed, raw = read(node)
+        except OSError:  # no answer from the engine: who looks for the containers says so
+            continue
         found.append({"node": node, "kind": kind, "command": command, "parsed": parsed, "raw": raw})
     return found
 

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from harness.endpoints.containers import operations
+from harness.endpoints.containers import operations, presence
 from harness.endpoints.containers.client import connected
-from harness.worker import engine, namespaces, neighbours, netlink, steps, taps
+from harness.worker import engine, namespaces, neighbours, steps
 
 DEADLINE_S = 10.0
 """An engine reads its settings again in some milliseconds."""
@@ -46,9 +46,7 @@ def age_neighbours(node: str) -> None:
 
 def _let_go(step: Step) -> None:
     for node in step["nodes"]:
-        taps.let_go(node)
-        netlink.forget(node)
-        namespaces.forget(node)
+        presence.let_go(node)
 
 
 def _docker(step: Step) -> None:

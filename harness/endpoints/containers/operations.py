@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,21 +20,6 @@ Step = dict[str, Any]
 def apply(plan: list[Step]) -> dict[str, Any]:
     """Carry out steps; see `worker.steps.apply`."""
     return steps.apply(plan, OPERATIONS)
-
-
-def enter_again(carried: Sequence[tuple[str, str]]) -> str:
-    """Name the namespaces of containers that were started anew since; what prevents it, or "".
-
-    `carried` are (container, host) pairs.
-    """
-    try:
-        for name, host in carried:
-            first = pid(host, name)
-            if not namespaces.is_of(name, first):
-                namespaces.adopt(name, first)
-    except OSError as error:
-        return str(error.args[-1])
-    return ""
 
 
 def control_group() -> str:
