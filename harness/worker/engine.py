@@ -16,7 +16,7 @@ import socket
 import subprocess
 import time
 
-from harness.worker import namespaces
+from harness.worker import libraries, namespaces
 
 DIRECTORY = "/run/engine"
 """A folder for each host, with the engine's socket, log and data."""
@@ -68,10 +68,13 @@ def start(node: str, program: str) -> None:
     found = os.pathsep.join([*places, os.environ.get("PATH", os.defpath)])
     # `container` has it load no AppArmor profile into the machine's kernel.
     environment = {**os.environ, "PATH": found, "container": "harness"}
+    argv, mounts = command(node, program), libraries.mounts(node, program)
+    if mounts is not None:
+        argv = ["nsenter", f"--mount=/proc/self/fd/{mounts}", *argv]
     with open(path(node, "log"), "wb") as log, namespaces.entered(node):
         _running[node] = subprocess.Popen(
-            command(node, program), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True, env=environment,
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            env=environment, pass_fds=() if mounts is None else (mounts,),
         )  # fmt: skip
 
 
