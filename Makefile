@@ -21,7 +21,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev lab test lint bench clean
+.PHONY: help setup setup-dev lab engines test lint bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,9 @@ lab: setup ## build the lab, test it, write reports/ (BACKEND=netns|docker, ARGS
 	$(GIVE_BACK); \
 	echo "Again, as root (or without, see README.md): . .venv/bin/activate && pytest suites/"; \
 	exit $$status
+
+engines: setup ## fetch newer Docker engines into the user's cache (ARGS=--newest)
+	@$(BIN)/python scripts/fetch.py engines $(ARGS)
 
 test: setup-dev ## the harness's own tests, and lint
 	@status=0; \
