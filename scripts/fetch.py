@@ -239,7 +239,6 @@ def working_folder(cache: Path) -> Iterator[Path]:
     place = cache / ".partial"
     with (cache / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        shutil.rmtree(place, ignore_errors=True)
         try:
             yield place
         finally:
