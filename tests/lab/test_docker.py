@@ -20,6 +20,7 @@ import docker
 import pytest
 
 from harness import doctor
+from harness.errors import WorkerLost
 from harness.machines import control_groups, registry
 from tests.lab import snapshot
 
@@ -221,6 +222,20 @@ def test_kills_leave_nothing(
                 os.kill(random.Random(seed).choice(under), 9)
         run.wait(END_S)
     assert snapshot.wait_until_clean(untouched, 5.0) == ()
+
+
+def test_a_watcher_that_is_killed_is_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lab whose control groups nobody would remove is not built."""
+    command = ["unshare", "--pid", "--fork", "--kill-child", "sleep", "1000"]
+    with subprocess.Popen(command) as lab:
+        try:
+            assert snapshot.wait_until(lambda: bool(offspring(lab.pid)))
+            inode = Path(f"/proc/{offspring(lab.pid)[0]}/ns/pid").stat().st_ino
+            monkeypatch.setattr(sys, "executable", shutil.which("false"))
+            with pytest.raises(WorkerLost, match="ended at once, or was killed"):
+                control_groups.watch(f"harness-{inode}")
+        finally:
+            lab.kill()
 
 
 def test_what_a_killed_watcher_left_goes_with_the_next_lab() -> None:
