@@ -21,7 +21,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev lab lifecycle test lint bench clean
+.PHONY: help setup setup-dev lab lifecycle engines test lint bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,9 @@ lifecycle: ## restart containers and engines of a Docker lab of its own, and mea
 	$(AS_ROOT) $(BIN)/pytest suites/lifecycle --lab-backend docker $(ARGS) || status=$$?; \
 	$(GIVE_BACK); \
 	exit $$status
+
+engines: setup ## fetch newer Docker engines into the user's cache (ARGS=--newest)
+	@$(BIN)/python scripts/fetch.py engines $(ARGS)
 
 test: setup-dev ## the harness's own tests, and lint
 	@status=0; \

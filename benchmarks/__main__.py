@@ -17,6 +17,8 @@ from benchmarks import scale, sweeps, whole
 from benchmarks.line import Line
 
 PARTS = {"whole": whole.wall, "sweeps": sweeps.lines, "memory": whole.memory}
+APART = ("docker", "scale")
+"""Measured only where they are asked for."""
 FEWEST = 5
 """A median of fewer runs says little on a machine that others use."""
 
@@ -26,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--runs", type=int, default=FEWEST, help=f"runs a line, {FEWEST} at least")
-    parser.add_argument("--only", choices=(*PARTS, "scale"), help="measure one part")
+    parser.add_argument("--only", choices=(*PARTS, *APART), help="measure one part")
     parser.add_argument(
         "--mininet",
         default="run",
@@ -43,6 +45,8 @@ def main() -> None:
         if options.only in (None, name):
             print(f"{name}: {runs} runs", file=sys.stderr)
             found += measure(runs)
+    if options.only == "docker":
+        found += whole.docker(runs)
     if options.only == "scale":
         found += scale.lines(runs, options.mininet)
     print(json.dumps(_document(found), indent=1) if options.json else _table(found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -13,27 +14,52 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.line import Line
+from benchmarks.line import Line, ratio
+from harness import doctor, fetched
 
 PROC = Path("/proc")
 LIBC = ctypes.CDLL(None)
 KCMP = {"x86_64": 312, "aarch64": 272}
 KCMP_VM = 1
 """System call kcmp(2) by machine, and what it is to compare (<linux/kcmp.h>)."""
+DOCKER_S = 8.0
+"""The most that a run with engines may take."""
 BETWEEN_SAMPLES_S = 0.02
 """Reading smaps_rollup makes the kernel walk a process's pages: more often would slow the run."""
 
 
 def wall(runs: int) -> list[Line]:
     """Seconds from the start of the process to its end."""
-    taken = []
-    for _ in range(runs):
-        with TemporaryDirectory() as reports:
-            started = time.perf_counter()
-            code = start(reports, "suites").wait()
-            taken.append(time.perf_counter() - started)
-        _told(code)
-    return [Line("pytest suites/, the whole process", "s", tuple(taken), at_most=2.5)]
+    taken = tuple(_seconds() for _ in range(runs))
+    return [Line("pytest suites/, the whole process", "s", taken, at_most=2.5)]
+
+
+def docker(runs: int) -> list[Line]:
+    """The same on bare namespaces, on the machine's own engine, and on the newest that is there."""
+    missing = [
+        name for name in ("dockerd", "busybox") if not shutil.which(name, path=doctor.search_path())
+    ]
+    if missing:
+        print(f"docker: left out, this machine has no {' and no '.join(missing)}", file=sys.stderr)
+        return []
+    newest = list(fetched.known())[-1]
+    on_docker = ("--lab-backend", "docker")
+    taken = [
+        (_seconds(), _seconds(*on_docker), _seconds(*on_docker, "--lab-engine", newest))
+        for _ in range(runs)
+    ]
+    bare, own, new = (tuple(column) for column in zip(*taken, strict=True))
+    whole = Line("pytest suites/ --lab-backend docker", "s", own, at_most=DOCKER_S)
+    with_newest = Line(f"  the same with Docker {newest}", "s", new, at_most=DOCKER_S)
+    namespaces = Line("pytest suites/, bare namespaces", "s", bare)
+    return [
+        whole,
+        Line(f"  of the limit of {DOCKER_S:g} s", "x", tuple(each / DOCKER_S for each in own)),
+        ratio("  docker / bare namespaces", whole, namespaces),
+        with_newest,
+        ratio(f"  Docker {newest} / bare namespaces", with_newest, namespaces),
+        namespaces,
+    ]
 
 
 def memory(runs: int) -> list[Line]:
@@ -48,6 +74,15 @@ def memory(runs: int) -> list[Line]:
         Line("memory of all processes of a run", "MiB", tuple(peaks), at_most=150, digits=0),
         Line("  most processes at a time", "", tuple(counts), digits=0),
     ]
+
+
+def _seconds(*options: str) -> float:
+    with TemporaryDirectory() as reports:
+        started = time.perf_counter()
+        code = start(reports, "suites", *options).wait()
+        taken = time.perf_counter() - started
+    _told(code)
+    return taken
 
 
 def watched(process: subprocess.Popen[bytes]) -> tuple[float, int, float]:

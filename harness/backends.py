@@ -7,14 +7,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import doctor
+from harness import doctor, fetched
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.errors import InputError, Unsupported
 from harness.plan import EndpointKind
 from harness.topology import Topology
 
-ENGINE = "dockerd"
 SHOWN = "--lab-engine and --lab-image"
 
 
@@ -24,8 +23,8 @@ class Backend:
 
     name: str = "netns"
     engines: str = ""
-    """Paths of a dockerd for each host in turn, commas between them, the last for the rest; the
-    machine's own where empty."""
+    """Path of a dockerd, or its version, for each host in turn, commas between them, the last for
+    the rest; the machine's own where empty."""
     image: str = ""
     """A file that `docker save` wrote; empty for an image made of the machine's static busybox."""
 
@@ -47,7 +46,7 @@ class Backend:
     def _docker(self) -> EndpointKind:
         if os.geteuid() != 0:
             raise Unsupported("--backend docker needs root, as Docker's engine does; use sudo")
-        programs = tuple(_program(path) for path in (self.engines or ENGINE).split(","))
+        programs = tuple(_program(path) for path in (self.engines or fetched.ENGINE).split(","))
         if self.image and not Path(self.image).is_file():
             raise InputError(f"{self.image}: no such file; `docker save -o FILE IMAGE` writes one")
         return DockerEndpoints(programs, str(Path(self.image).absolute()) if self.image else None)
@@ -55,9 +54,11 @@ class Backend:
 
 def _program(path: str) -> str:
     """The whole path of an engine."""
+    if fetched.VERSION.fullmatch(path):
+        return fetched.find(path)
     found = shutil.which(path, path=doctor.search_path())
     if found:
         return str(Path(found).absolute())
-    if path == ENGINE:
-        raise Unsupported(f"no {ENGINE} on this machine; {doctor.fix(ENGINE)}")
-    raise InputError(f"{path!r} is no program; a path of a dockerd is wanted")
+    if path == fetched.ENGINE:
+        raise Unsupported(f"no {path} on this machine; {doctor.fix(path)}")
+    raise InputError(f"{path!r} is no program; a dockerd's path is wanted, or its version")

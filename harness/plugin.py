@@ -45,9 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--lab-backend", choices=BACKENDS, default="netns", help="how endpoints are made")
     add(
         "--lab-engine",
-        metavar="PATH",
+        metavar="ENGINE",
         default="",
-        help="docker: the dockerd of each host, by commas",
+        help="docker: the dockerd of each host, by commas; a path, or a version: 20.10,28.5",
     )
     add("--lab-image", metavar="FILE", default="", help="docker: an image that `docker save` wrote")
     add("--lab-stage", choices=STAGES, help="test one stage (default: all)")

@@ -35,6 +35,14 @@ def node_names(ctx: click.Context, _param: click.Parameter, typed: str) -> list[
     return [node for node in nodes if node.startswith(typed)]
 
 
+def engine_versions(_ctx: click.Context, _param: click.Parameter, typed: str) -> list[str]:
+    """Complete the last of several engines by its version."""
+    from harness import fetched
+
+    before, comma, last = typed.rpartition(",")
+    return [f"{before}{comma}{version}" for version in fetched.known() if version.startswith(last)]
+
+
 name_option = click.option(
     "--name",
     metavar="NAME",
@@ -54,7 +62,11 @@ node_argument = click.argument("node", shell_complete=node_names)
     help="How endpoints are made.",
 )
 @click.option(
-    "--engine", metavar="PATH[,PATH]", default="", help="Docker: the dockerd of each host."
+    "--engine",
+    metavar="ENGINE[,ENGINE]",
+    default="",
+    shell_complete=engine_versions,
+    help="Docker: the dockerd of each host, a path or a version.",
 )
 @click.option("--image", metavar="FILE", default="", help="Docker: what `docker save` wrote.")
 @click.option(

@@ -35,12 +35,16 @@ def watch(name: str) -> None:
     if pidfd is None:
         return
     null = subprocess.DEVNULL
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-I", "-S", __file__, name, str(pidfd)],
         pass_fds=(pidfd,), stdin=null, stdout=null, stderr=null, cwd="/", start_new_session=True,
-        check=True,
+        check=False,
     )  # fmt: skip
     os.close(pidfd)
+    if done.returncode:
+        from harness.errors import WorkerLost  # the watcher itself runs without the harness
+
+        raise WorkerLost(f"what removes the control groups {name} ended at once, or was killed")
 
 
 def remove(name: str) -> bool:

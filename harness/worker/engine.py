@@ -19,7 +19,7 @@ import subprocess
 import time
 from typing import Any
 
-from harness.worker import namespaces
+from harness.worker import libraries, namespaces
 
 DIRECTORY = "/run/engine"
 """A folder for each host, with the engine's socket, log and data."""
@@ -75,10 +75,13 @@ def _launch(node: str, argv: list[str]) -> None:
     found = os.pathsep.join([*places, os.environ.get("PATH", os.defpath)])
     # `container` has it load no AppArmor profile into the machine's kernel.
     environment = {**os.environ, "PATH": found, "container": "harness"}
+    mounts = libraries.mounts(node, argv[0])
+    if mounts is not None:
+        argv = ["nsenter", f"--mount=/proc/self/fd/{mounts}", *argv]
     with open(path(node, "log"), "ab") as log, namespaces.entered(node):
         _running[node] = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True, env=environment,
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            env=environment, pass_fds=() if mounts is None else (mounts,),
         )  # fmt: skip
 
 

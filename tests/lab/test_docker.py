@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from harness import doctor
+from harness.errors import WorkerLost
 from harness.machines import control_groups
 from tests.lab import snapshot
 
@@ -218,6 +219,20 @@ def test_the_machines_own_docker_stays_as_it_is(tmp_path: Path) -> None:
     assert control_groups.remove(group)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     assert int(done.stdout.split()[-1]) > 30
+
+
+def test_a_watcher_that_is_killed_is_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lab whose control groups nobody would remove is not built."""
+    command = ["unshare", "--pid", "--fork", "--kill-child", "sleep", "1000"]
+    with subprocess.Popen(command) as lab:
+        try:
+            assert snapshot.wait_until(lambda: bool(offspring(lab.pid)))
+            inode = Path(f"/proc/{offspring(lab.pid)[0]}/ns/pid").stat().st_ino
+            monkeypatch.setattr(sys, "executable", shutil.which("false"))
+            with pytest.raises(WorkerLost, match="ended at once, or was killed"):
+                control_groups.watch(f"harness-{inode}")
+        finally:
+            lab.kill()
 
 
 def test_what_a_killed_watcher_left_goes_with_the_next_lab() -> None:
