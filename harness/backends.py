@@ -37,6 +37,13 @@ class Backend:
         """
         made = self._docker() if self.name == "docker" else self._namespaces()
         made.refuse(topology)
+        for vlan in topology.vlans:
+            if made.makes_parent(vlan) and doctor.ask_kernel()["vlan"][0] != "8021q":
+                raise Unsupported(
+                    f"VLAN {vlan.id} says `parent: engine`, and an engine makes "
+                    f"{topology.subinterface(vlan.id)} of the kernel's 802.1Q links, which this "
+                    "kernel has not; leave the key out, and the harness makes it in another way"
+                )
         return made
 
     def _namespaces(self) -> EndpointKind:
