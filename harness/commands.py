@@ -17,7 +17,7 @@ def command(step: dict[str, Any]) -> str:
         words["rules"] = "; ".join(rules)
     if step["do"] == "side-by-side":
         words["commands"] = "; ".join(command(one) for group in step["groups"] for one in group)
-    if step["do"] in ("network", "container"):
+    if step["do"] in ("image", "network", "container"):
         words["argv"] = shlex.join(step["argv"])
     return _COMMANDS[step["do"]].format(**words)
 
@@ -28,7 +28,7 @@ _COMMANDS = {
     "namespace": "ip netns add {node}",
     "engine": "{node}# {program}",
     "engine-ready": "{node}# docker version",
-    "image": "{node}# docker import - {image}",
+    "image": "{node}# {argv}",
     "network": "{node}# {argv}",
     "container": "{node}# {argv}",
     "side-by-side": "{commands}",

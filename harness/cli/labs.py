@@ -56,7 +56,9 @@ node_argument = click.argument("node", shell_complete=node_names)
 @click.option(
     "--engine", metavar="PATH[,PATH]", default="", help="Docker: the dockerd of each host."
 )
-@click.option("--image", metavar="FILE", default="", help="Docker: what `docker save` wrote.")
+@click.option(
+    "--image", metavar="IMAGE", default="", help="Docker: an image, or what `docker save` wrote."
+)
 @click.option(
     "--stage",
     type=click.Choice(STAGES),

@@ -11,29 +11,25 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.endpoints.containers import inspection, operations
+from harness.endpoints.images import Image
 from harness.endpoints.refusals import refuse
 from harness.plan import Step, sysctls
 from harness.topology import Endpoint, Topology, Vlan
-
-IMAGE, LOADED = "busybox:latest", "endpoint:latest"
-"""What the image is called that is made here, and one that is loaded from a file."""
 
 
 class DockerEndpoints:
     """Containers of engines.
 
-    `programs` are the dockerd of each host in turn, the last for the rest. `archive` is a file that
-    `docker load` takes; without one the image is made of the machine's static busybox.
+    `programs` are the dockerd of each host in turn, the last for the rest.
     """
 
     name = "docker"
     bare = False
 
     def __init__(
-        self, programs: tuple[str, ...] = ("dockerd",), archive: str | None = None
+        self, programs: tuple[str, ...] = ("dockerd",), image: Image | None = None
     ) -> None:
-        self._programs, self._archive = programs, archive
-        self._image = LOADED if archive else IMAGE
+        self._programs, self._image = programs, image or Image()
 
     @property
     def apply(self) -> Callable[..., Any]:
@@ -90,7 +86,7 @@ class DockerEndpoints:
         carried = [endpoint for endpoint in topology.endpoints if endpoint.host == host]
         return [
             {"do": "engine-ready", "node": host},
-            {"do": "image", "node": host, "image": self._image, "archive": self._archive},
+            _image(host, self._image),
             *(_network(topology, host, vlan) for vlan in vlans),
             *(self._container(topology, endpoint) for endpoint in carried),
         ]
@@ -101,13 +97,25 @@ class DockerEndpoints:
         argv = [
             "docker", "run", "--detach", "--name", endpoint.name, "--network", network,
             "--ip", address, *_option("--ip6", address6), "--mac-address", endpoint.mac,
-            self._image, *operations.WAITING,
+            self._image.name, *operations.WAITING,
         ]  # fmt: skip
         return {
             "do": "container", "node": endpoint.host, "name": endpoint.name, "network": network,
-            "address": address, "address6": address6, "mac": endpoint.mac, "image": self._image,
-            "argv": argv,
+            "address": address, "address6": address6, "mac": endpoint.mac,
+            "image": self._image.name, "argv": argv,
         }  # fmt: skip
+
+
+def _image(host: str, image: Image) -> Step:
+    made = ["docker", "import", "-", image.name]
+    argv = ["docker", "load", "--input", image.archive] if image.archive else made
+    return {
+        "do": "image",
+        "node": host,
+        "image": image.name,
+        "archive": image.archive,
+        "argv": argv,
+    }
 
 
 def _network(topology: Topology, host: str, vlan: Vlan) -> Step:

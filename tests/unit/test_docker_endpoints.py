@@ -14,6 +14,7 @@ from harness.backends import Backend
 from harness.commands import command
 from harness.endpoints.containers import inspection, operations
 from harness.endpoints.docker import DockerEndpoints
+from harness.endpoints.images import LOADED, Image
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.errors import InputError, Unsupported
 from tests.unit.labs import FILE, NO_DEFAULT_ROUTE, TUTORIAL, shipped, variant
@@ -149,9 +150,10 @@ def test_the_engine_makes_its_parents_where_it_is_to() -> None:
 
 def test_an_image_can_come_from_a_file() -> None:
     """It is given a name of the lab's own."""
-    (step,) = DockerEndpoints(archive="/tmp/own.tar").together(TUTORIAL)
+    (step,) = DockerEndpoints(image=Image(LOADED, "/tmp/own.tar")).together(TUTORIAL)
     image = step["groups"][0][1]
     assert (image["archive"], image["image"]) == ("/tmp/own.tar", "endpoint:latest")
+    assert command(image) == "host1# docker load --input /tmp/own.tar"
 
 
 def test_engines_are_read_on_their_hosts() -> None:
@@ -270,7 +272,7 @@ def test_an_engine_makes_parents_of_8021q_only(
         if (refused)
         else nullcontext()
     ):
-        Backend("docker").kind(lab)
+        Backend("docker", image=str(FILE)).kind(lab)
 
 
 @pytest.mark.usefixtures("root")
@@ -282,7 +284,7 @@ def test_options_choose_engines_and_image(tmp_path: Path) -> None:
     image.write_bytes(b"")
     kind = Backend("docker", f"{engine},{engine}", str(image)).kind(TUTORIAL)
     assert [step["program"] for step in kind.ahead(TUTORIAL)] == [str(engine)] * 2
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="is neither a file nor the name of an image"):
         Backend("docker", str(engine), f"{image}.gz").kind(TUTORIAL)
     with pytest.raises(InputError, match="is no program"):
         Backend("docker", "/nowhere/dockerd").kind(TUTORIAL)

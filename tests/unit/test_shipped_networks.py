@@ -37,7 +37,7 @@ own-tag         | {INTO_20} {FROM_30_TO_20}             | l2-unicast:20 l2-broad
 own-tag         | {INTO_30} {FROM_20_TO_30}             | l2-unicast:30 l2-broadcast:30 | silent
 """
 BLOCKED = f"""
-cross-vlan-l3   | {INTO_20} {INTO_30}                  | {L3}                          | no-neighbour
+cross-vlan-l3   | {INTO_20} {INTO_30}                 | {L3}                          | no-neighbour
 """
 ROUTED = f"""
 cross-vlan-l3   | {INTO_20}                             | {L3}                          | reached

@@ -69,7 +69,8 @@ def _image(step: Step) -> None:
             with Path(step["archive"]).open("rb") as file:
                 client.images.load(file)[0].tag(step["image"])
         else:
-            client.api.import_image_from_data(image.busybox(), *step["image"].split(":", 1))
+            said = [f"LABEL {image.MADE_OF}={image.program()}"]
+            client.api.import_image_from_data(image.busybox(), *step["image"].split(":", 1), said)
 
 
 def _network(step: Step) -> None:
