@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.endpoints import reference, registry
 from harness.endpoints.reference import Reference
-from harness.errors import HarnessError, InputError
+from harness.errors import HarnessError, InputError, MachineError
 
 DEFAULT = "busybox:latest"
 LOADED = "endpoint:latest"
@@ -48,10 +48,12 @@ def find(asked: str) -> Image:
     wanted = reference.parse(asked or DEFAULT)
     try:
         archive = _of_own_docker(wanted) or _pulled(wanted, patient=bool(asked))
-    except HarnessError:
-        if asked:
+    except (HarnessError, OSError) as error:
+        if not asked:
+            return Image()
+        if isinstance(error, HarnessError):
             raise
-        return Image()
+        raise MachineError(f"{asked} cannot be kept on this machine: {error}") from error
     return Image(LOADED if wanted.digest else str(wanted), str(archive))
 
 

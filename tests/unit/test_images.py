@@ -219,6 +219,19 @@ def test_the_default_image_is_pulled_where_a_registry_answers(
     assert images.find("") == Image("busybox:latest", str(archive))
 
 
+def test_a_cache_that_cannot_be_written_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """For the default image it is none."""
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(
+        MachineError, match=r"^x:1 cannot be kept on this machine: .*Not a directory"
+    ):
+        images.find("x:1")
+    assert images.find("") == Image()
+
+
 def test_a_file_is_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is there is taken, whatever it is called; a folder is none."""
     monkeypatch.chdir(tmp_path)

@@ -33,7 +33,7 @@ def versions(hosts: Sequence[str]) -> list[str]:
         below = ", ".join(
             f"{name} {parts[name]}" for name in ("containerd", "runc") if name in parts
         )
-        found.append(f"{host}: Docker {said['Version']} ({below}), image {image}")
+        found.append(f"{host}: Docker {said['Version']} ({below}){image}")
     return found
 
 
@@ -43,7 +43,7 @@ def _made_of(client: Any) -> str:
     for one in client.api.containers(all=True):
         own = one["Labels"].get(MADE_OF)
         found[one["ImageID"]] = one["Image"] + (f" made of {own}" if own else "")
-    return "; ".join(f"{name}, {image}" for image, name in found.items())
+    return "".join(f"; {name}, {image}" for image, name in found.items())
 
 
 def _networks(host: str) -> tuple[Any, str]:
