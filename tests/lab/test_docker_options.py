@@ -172,7 +172,7 @@ def test_an_engine_gives_away_what_it_may(options: Options) -> None:
     up, name = options
     with closing(docker.DockerClient(address(up, "host1"))) as engine:
         made = [
-            engine.containers.create(name, "true", network="mac_net10", name=f"other{number}")
+            engine.containers.create(name, "sleep 1000", network="mac_net10", name=f"other{number}")
             for number in (1, 2)
         ]
         try:
