@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import doctor, fetched
+from harness.endpoints import images
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.errors import InputError, Unsupported
@@ -26,7 +27,7 @@ class Backend:
     """Path of a dockerd, or its version, for each host in turn, commas between them, the last for
     the rest; the machine's own where empty."""
     image: str = ""
-    """A file that `docker save` wrote; empty for an image made of the machine's static busybox."""
+    """What `images.find` takes: an image's name, or a file that `docker save` wrote."""
 
     def kind(self, topology: Topology) -> EndpointKind:
         """How to make a topology's endpoints.
@@ -34,22 +35,30 @@ class Backend:
         InputError if the options or the topology do not fit, Unsupported if the machine lacks an
         engine.
         """
-        made = self._docker() if self.name == "docker" else self._namespaces()
+        if self.name != "docker":
+            return self._namespaces()
+        programs = self._programs()
+        made = DockerEndpoints(programs)
         made.refuse(topology)
-        return made
+        for vlan in topology.vlans:
+            if made.makes_parent(vlan) and doctor.ask_kernel()["vlan"][0] != "8021q":
+                raise Unsupported(
+                    f"VLAN {vlan.id} says `parent: engine`, and an engine makes "
+                    f"{topology.subinterface(vlan.id)} of the kernel's 802.1Q links, which this "
+                    "kernel has not; leave the key out, and the harness makes it in another way"
+                )
+        return DockerEndpoints(programs, images.find(self.image))
 
     def _namespaces(self) -> EndpointKind:
         if self.engines or self.image:
             raise InputError(f"{SHOWN} are for --lab-backend docker")
         return NamespaceEndpoints()
 
-    def _docker(self) -> EndpointKind:
+    def _programs(self) -> tuple[str, ...]:
+        """The engines that were asked for."""
         if os.geteuid() != 0:
             raise Unsupported("--backend docker needs root, as Docker's engine does; use sudo")
-        programs = tuple(_program(path) for path in (self.engines or fetched.ENGINE).split(","))
-        if self.image and not Path(self.image).is_file():
-            raise InputError(f"{self.image}: no such file; `docker save -o FILE IMAGE` writes one")
-        return DockerEndpoints(programs, str(Path(self.image).absolute()) if self.image else None)
+        return tuple(_program(path) for path in (self.engines or fetched.ENGINE).split(","))
 
 
 def _program(path: str) -> str:

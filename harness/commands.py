@@ -30,7 +30,7 @@ _COMMANDS = {
     "namespace": "ip netns add {node}",
     "engine": "{node}# {program}",
     "engine-ready": "{node}# docker version",
-    "image": "{node}# docker import - {image}",
+    "image": "{node}# {argv}",
     "network": "{node}# {argv}",
     "container": "{node}# {argv}",
     "side-by-side": "{commands}",

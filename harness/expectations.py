@@ -50,7 +50,10 @@ def layer3(topology: Topology, stage: Stage, src: Endpoint, dst: Endpoint) -> Ex
     back = forwarding.answer(topology, stage, src, dst, way)
     if back.outcome is not Outcome.REACHED:
         why = f"it arrives, but its reply does not: {back.why}"
-        return Expectation(Outcome.SILENT, why, via=way.via, vlans=way.vlans, arrives=True)
+        unanswered = back.outcome is Outcome.NO_ROUTE and not back.via
+        return Expectation(
+            Outcome.SILENT, why, via=way.via, vlans=way.vlans, arrives=True, unanswered=unanswered
+        )
     return Expectation(
         Outcome.REACHED,
         way.why,

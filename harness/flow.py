@@ -140,6 +140,8 @@ class Expectation:
     """The VLAN of each segment of a way through routers: one more than there are routers."""
     arrives: bool = False
     """Whether it arrives all the same, where the outcome is `silent`: its reply gets lost."""
+    unanswered: bool = False
+    """Whether its reply does not even leave the destination, which has no route for it."""
 
 
 @dataclass(frozen=True, slots=True)

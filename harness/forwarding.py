@@ -40,7 +40,7 @@ def way(topology: Topology, stage: Stage, src: Endpoint, dst: Endpoint) -> Way:
         return _neighbours(topology, src, dst)
     next_hop = topology.next_hop(src, dst)
     if next_hop is None:
-        return Way(Outcome.NO_ROUTE, f"VLAN {src.vlan} has no gateway")
+        return _no_way_out(topology, src)
     if next_hop == dst.address:
         why = f"{next_hop} seems to be in {src.name}'s own subnet, and nobody in VLAN {src.vlan} is"
         return Way(Outcome.NO_NEIGHBOUR, why, next_hop=str(next_hop))
@@ -61,9 +61,12 @@ def answer(topology: Topology, stage: Stage, src: Endpoint, dst: Endpoint, went:
     """
     if not went.via:
         return way(topology, stage, dst, src)
+    back = topology.next_hop(dst, src)
+    if back is None and went.via[-1] not in went.translated:
+        return _no_way_out(topology, dst)
     route = _Route(topology, stage, dst, src, known=went)
     if not went.translated:
-        next_hop = str(topology.next_hop(dst, src))
+        next_hop = str(back)
         router = holder(topology, stage, dst.vlan, next_hop)
         if router is None or not resolves(topology, dst.name, router.host):
             why = f"nobody answers {dst.name} for the gateway address {next_hop}"
@@ -77,6 +80,12 @@ def holder(topology: Topology, stage: Stage, vlan_id: int, address: str) -> Gate
     """The router that has an address in a VLAN, in a stage."""
     routers = topology.routers(stage)
     return next((one for one in routers if str(one.address_in(vlan_id)) == address), None)
+
+
+def _no_way_out(topology: Topology, endpoint: Endpoint) -> Way:
+    internal = topology.vlan(endpoint.vlan).internal
+    why = "is internal: its endpoints have no default route" if internal else "has no gateway"
+    return Way(Outcome.NO_ROUTE, f"VLAN {endpoint.vlan} {why}")
 
 
 def _neighbours(topology: Topology, src: Endpoint, dst: Endpoint) -> Way:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from harness.errors import HarnessError
     from harness.session import Finished, Session
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
@@ -14,8 +15,8 @@ SESSION: pytest.StashKey[Session] = pytest.StashKey()
 FINISHED: pytest.StashKey[Finished] = pytest.StashKey()
 FAILURES = pytest.StashKey[tuple[set[str], set[str]]]()
 """Tests that failed without a cell, and tests that could not be carried out."""
-UNUSABLE = pytest.StashKey[str]()
-"""Why what was given cannot be used: told once, when everything is collected."""
+UNUSABLE: pytest.StashKey[HarnessError] = pytest.StashKey()
+"""Why what was given cannot be used, or not here: told once, when everything is collected."""
 UNWRITTEN = pytest.StashKey[str]()
 """Why there is no run folder though a lab was tested."""
 KEPT = pytest.StashKey[list[str]]()

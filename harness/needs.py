@@ -124,7 +124,7 @@ PROGRAMS = (
     ),
     Program(
         ("busybox",),
-        "--lab-backend docker: the image of its containers",
+        "--lab-backend docker: the image of its containers where no registry answers",
         {"apt": "busybox-static", "apk": "busybox-static", "*": "busybox"},
         required=False,
     ),

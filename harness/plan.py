@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from harness.commands import FIREWALLS
-from harness.topology import Endpoint, Gateway, Topology
+from harness.topology import Endpoint, Gateway, Topology, Vlan
 
 Step = dict[str, Any]
 
@@ -36,6 +36,9 @@ class EndpointKind(Protocol):
 
     def ahead(self, topology: Topology) -> tuple[Step, ...]:
         """What it starts on the hosts as soon as they have namespaces."""
+
+    def makes_parent(self, vlan: Vlan) -> bool:
+        """Whether it makes the sub-interface of a VLAN where a host carries endpoints of it."""
 
     def together(self, topology: Topology) -> tuple[Step, ...]:
         """What it makes of all endpoints, their hosts being there, before the `steps` of each."""
@@ -122,6 +125,9 @@ def build(topology: Topology, kind: EndpointKind) -> tuple[Step, ...]:
     steps.append(_bridge("mgmt", 1500))
     for host in topology.hosts:
         steps += _host(topology, host.name)
+        carried = topology.vlans_of_host(host.name)
+        steps += [_vlan(topology, host.name, vlan_id) for vlan_id in carried
+                  if not kind.makes_parent(topology.vlan(vlan_id))]  # fmt: skip
     steps += kind.together(topology)
     for endpoint in topology.endpoints:
         steps += kind.steps(topology, endpoint)
@@ -254,7 +260,7 @@ def _host(topology: Topology, host: str) -> list[Step]:
                 "cidr": str(spec.management), "stays": False,
             }
         )  # fmt: skip
-    return steps + [_vlan(topology, host, vlan_id) for vlan_id in topology.vlans_of_host(host)]
+    return steps
 
 
 def _vlan(topology: Topology, host: str, vlan_id: int) -> Step:

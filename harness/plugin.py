@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.defaults import BACKENDS, DEFAULT_TOPOLOGY, STAGES
-from harness.errors import HarnessError
+from harness.errors import HarnessError, InputError
 from harness.keys import (
     ASKING,
     FAILURES,
@@ -49,7 +49,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="",
         help="docker: the dockerd of each host, by commas; a path, or a version: 20.10,28.5",
     )
-    add("--lab-image", metavar="FILE", default="", help="docker: an image that `docker save` wrote")
+    add(
+        "--lab-image",
+        metavar="IMAGE",
+        default="",
+        help="docker: an image by name, or a file that `docker save` wrote",
+    )
     add("--lab-stage", choices=STAGES, help="test one stage (default: all)")
     add(
         "--lab-probe",
@@ -93,12 +98,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Stage by stage, where something is asked of a lab."""
     if UNUSABLE in config.stash:
         if not hasattr(config, "workerinput"):
-            raise pytest.UsageError(config.stash[UNUSABLE])
+            _refuse(config.stash[UNUSABLE])
         items.clear()  # the controller says it, once for all workers
     if SESSION in config.stash:
         from harness import selection
 
         items.sort(key=selection.order)
+
+
+def _refuse(error: HarnessError) -> None:
+    """End the run before it begins: what was given is wrong, or this machine cannot do it."""
+    if isinstance(error, InputError):
+        raise pytest.UsageError(str(error))
+    pytest.exit(f"harness: {error}", returncode=error.exit_code)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -234,8 +246,11 @@ def _tell(session: pytest.Session) -> None:
     if finished and config.option.lab_keep:
         said.append(kept_line(finished.kept, stash[SESSION].topology.endpoints[0].name))
     said += [f"lab {name} is up: harness list; harness down {name}" for name in stash[KEPT]]
-    status = pytest.ExitCode.USAGE_ERROR if UNUSABLE in stash else session.exitstatus
-    tell(config, finished, said, int(status), stash.get(UNUSABLE, ""))
+    error, status = stash.get(UNUSABLE, None), session.exitstatus
+    if error:
+        usage = isinstance(error, InputError)
+        status = pytest.ExitCode.USAGE_ERROR if usage else error.exit_code
+    tell(config, finished, said, int(status), str(error or ""))
 
 
 def _finish(session: pytest.Session, state: Session) -> None:

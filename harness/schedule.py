@@ -43,10 +43,10 @@ NOBODY: frozenset[str] = frozenset()
 
 Entry = tuple[str, str]
 """A node, and the neighbour that its kernel resolves."""
-ARRIVAL, SIBLING, REPLY = "arrival", "sibling", "reply"
+ARRIVAL, SIBLING, REPLY, ANSWER = "arrival", "sibling", "reply", "answer"
 Class = tuple[str, str, str, str]
-"""What a probe and its control share: what the control is to show, at which node, the frame class,
-and the last hop."""
+"""What a probe and its control share: what the control is to show, at which node, the frame class
+(the kind, where the node is to answer), and the last hop."""
 
 
 def parts(chosen: Iterable[Cell]) -> list[list[Cell]]:
@@ -194,7 +194,7 @@ def _controls(topology: Topology, cells: Iterable[Cell]) -> dict[Class, Cell]:
     for cell in cells:
         if _reaches(cell):
             replied = (REPLY, cell.src, cell.probe.frame_class, "")
-            for name in (replied, _arriving(topology, cell)):
+            for name in (replied, _answering(cell), _arriving(topology, cell)):
                 known = found.setdefault(name, cell)
                 if known.expectation.via and not cell.expectation.via:
                     found[name] = cell
@@ -203,9 +203,16 @@ def _controls(topology: Topology, cells: Iterable[Cell]) -> dict[Class, Cell]:
 
 def _wanted(topology: Topology, cell: Cell) -> Class:
     """The class of the control that a blocked cell needs, or its blocked reply."""
+    if cell.expectation.unanswered:
+        return _answering(cell)
     if cell.expectation.arrives:
         return REPLY, cell.src, cell.probe.frame_class, ""
     return _arriving(topology, cell)
+
+
+def _answering(cell: Cell) -> Class:
+    """That the destination answers probes of this kind."""
+    return ANSWER, cell.dst, cell.probe.kind, ""
 
 
 def _arriving(topology: Topology, cell: Cell) -> Class:

@@ -15,7 +15,7 @@ from harness import asking, labs
 from harness.asking import Ask
 from harness.backends import Backend
 from harness.defaults import default_topology
-from harness.errors import InputError, MachineError
+from harness.errors import HarnessError, InputError
 from harness.flow import Stage
 from harness.keys import NO_ENGINES, OF_ENGINES, SESSION, UNUSABLE
 from harness.matrix import ALL_KINDS
@@ -66,15 +66,15 @@ def argv(config: pytest.Config) -> tuple[str, ...]:
 
 
 def _parameters(name: str, metafunc: pytest.Metafunc) -> list[ParameterSet]:
-    """An ask each; none if what was given cannot be used, which is told after collection."""
+    """An ask each; none if what was given cannot be used here, which is told after collection."""
     config = metafunc.config
     if UNUSABLE in config.stash:
         return []
     try:
         session = _session_of(config)
         asks = _asks(name, session, metafunc)
-    except InputError as error:
-        config.stash[UNUSABLE] = str(error)
+    except HarnessError as error:
+        config.stash[UNUSABLE] = error
         return []
     return [pytest.param(ask, id=ask.id) for ask in asks] or [_nothing(name, session, metafunc)]
 
@@ -126,10 +126,7 @@ def _asks(name: str, session: Session, metafunc: pytest.Metafunc) -> list[Ask]:
 def _session_of(config: pytest.Config) -> Session:
     """The run's session, made on first use: who collects nothing of a lab pays for nothing."""
     if SESSION not in config.stash:
-        try:
-            config.stash[SESSION] = _open(config)
-        except MachineError as error:
-            pytest.exit(f"harness: {error}", returncode=error.exit_code)
+        config.stash[SESSION] = _open(config)
     return config.stash[SESSION]
 
 

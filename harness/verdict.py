@@ -31,7 +31,8 @@ TAIL = 3
 
 
 Class = tuple[str, str, str]
-"""What a probe and its control share: an end (destination, or source), frame class and wave."""
+"""What a probe and its control share: an end (destination, or source), frame class and wave; or
+the destination, the kind of probe and wave, where the destination is to answer."""
 Arrived = dict[Class, list[Observed]]
 """Probes that can vouch for others, by class, in the order in which they were sent."""
 
@@ -49,12 +50,14 @@ def judge(
     lost = _blind(topology, record, observed)
     arrived: Arrived = {}
     answered: Arrived = {}
+    answering: Arrived = {}
     for one in observed:
         if one.observation.arrived and not one.observation.strays:
             arrived.setdefault(_class(one, one.cell.dst), []).append(one)
         if one.observation.outcome is Outcome.REACHED:
             answered.setdefault(_class(one, one.cell.src), []).append(one)
-    controls = _Controls(arrived, answered)
+            answering.setdefault(_answer(one), []).append(one)
+    controls = _Controls(arrived, answered, answering)
     return tuple(_verdict(one, controls, lost) for one in observed if one.is_cell)
 
 
@@ -89,10 +92,10 @@ def _legs_not_there(topology: Topology) -> set[tuple[str, str]]:
 def _verdict(one: Observed, controls: _Controls, lost: list[str]) -> Verdict:
     expected_outcome = one.cell.expectation.outcome
     seen = one.observation
-    one_way = one.cell.expectation.arrives
+    one_way, no_answer = one.cell.expectation.arrives, one.cell.expectation.unanswered
     control = None
     if one_way:
-        control = controls.of_reply(one)
+        control = controls.of_answer(one) if no_answer else controls.of_reply(one)
         ruling, why = _judge_one_way(one.cell, seen, control, lost)
     elif expected_outcome is Outcome.REACHED:
         ruling, why = _judge_reached(one.cell, seen, lost)
@@ -168,7 +171,10 @@ def _judge_not_reached(
 def _judge_one_way(
     cell: Cell, seen: Observation, control: Observed | None, lost: list[str]
 ) -> tuple[Ruling, str]:
-    """It must arrive by its path, and its reply must leave the destination and not come back."""
+    """It must arrive by its path, and its reply must leave the destination and not come back.
+
+    Or not leave it, if the destination has no route for it.
+    """
     blind = _judge_sight(seen, lost)
     if blind:
         return blind
@@ -177,12 +183,25 @@ def _judge_one_way(
         return Ruling.FAIL, f"it must arrive{where}, but: {seen.detail}"
     if seen.outcome is not cell.expectation.outcome:
         return Ruling.FAIL, f"its reply must get lost, but: {seen.detail}"
+    if cell.expectation.unanswered:
+        return _judge_unanswered(cell, seen, control)
     if not seen.answered:
         return Ruling.UNPROVED, "it arrived, but no reply was seen leaving its destination"
     if control is None:
         found = f"no reply of class {cell.probe.frame_class} came back to {cell.src} after it"
         return Ruling.UNPROVED, found
     return Ruling.PASS, f"its reply did not come back, and that of {control.sent.id} did"
+
+
+def _judge_unanswered(
+    cell: Cell, seen: Observation, control: Observed | None
+) -> tuple[Ruling, str]:
+    if seen.answered:
+        return Ruling.FAIL, f"no reply must leave {cell.dst}, but one did"
+    if control is None:
+        found = f"nor did {cell.dst} answer any {cell.probe.kind} that was sent after it"
+        return Ruling.UNPROVED, f"it arrived, and no reply left {cell.dst}; {found}"
+    return Ruling.PASS, f"no reply left {cell.dst}, which answered {control.sent.id} after it"
 
 
 def _judge_sight(seen: Observation, lost: list[str]) -> tuple[Ruling, str] | None:
@@ -210,6 +229,10 @@ def _class(one: Observed, end: str) -> Class:
     return end, one.cell.probe.frame_class, one.wave
 
 
+def _answer(one: Observed) -> Class:
+    return one.cell.dst, one.cell.probe.kind, one.wave
+
+
 @dataclass(frozen=True)
 class _Controls:
     """What may vouch for a probe, or for its reply."""
@@ -218,6 +241,8 @@ class _Controls:
     """By destination."""
     answered: Arrived
     """Those that reached, by source."""
+    answering: Arrived
+    """Those that reached, by destination and kind."""
 
     def of_probe(self, one: Observed) -> Observed | None:
         """The first of its class that arrived, over its last hop, and was sent later."""
@@ -230,6 +255,11 @@ class _Controls:
         """The first of its class whose reply came back to its source, and was sent later."""
         answered = self.answered.get(_class(one, one.cell.src), [])
         return next((other for other in answered if other.sent.t_ns > one.sent.t_ns), None)
+
+    def of_answer(self, one: Observed) -> Observed | None:
+        """The first of its kind that its destination answered, and that was sent later."""
+        answering = self.answering.get(_answer(one), [])
+        return next((other for other in answering if other.sent.t_ns > one.sent.t_ns), None)
 
 
 def _tail(one: Observed) -> list[Point]:

@@ -68,7 +68,9 @@ node_argument = click.argument("node", shell_complete=node_names)
     shell_complete=engine_versions,
     help="Docker: the dockerd of each host, a path or a version.",
 )
-@click.option("--image", metavar="FILE", default="", help="Docker: what `docker save` wrote.")
+@click.option(
+    "--image", metavar="IMAGE", default="", help="Docker: an image, or what `docker save` wrote."
+)
 @click.option(
     "--stage",
     type=click.Choice(STAGES),

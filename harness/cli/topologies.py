@@ -114,6 +114,10 @@ def _topology_json(found: Topology) -> dict[str, Any]:
                 "network": vlan.network,
                 "mode": vlan.mode,
                 "mtu": vlan.mtu,
+                "internal": vlan.internal,
+                "parent": vlan.parent,
+                "ip_ranges": {host: str(given) for host, given in vlan.ip_ranges},
+                "aux_addresses": {name: str(kept) for name, kept in vlan.aux_addresses},
             }
             for vlan in found.vlans
         ],
@@ -149,7 +153,9 @@ def _topology_tables(found: Topology) -> list[tuple[tuple[str, ...], Sequence[tu
     vlans = [
         (
             str(vlan.id), _both(vlan.subnet, vlan.subnet6),
-            _both(vlan.gateway or "none", vlan.gateway6), vlan.network, vlan.mode, str(vlan.mtu),
+            _both(vlan.gateway or "none", vlan.gateway6),
+            f"{vlan.network} (internal)" if vlan.internal else vlan.network,
+            vlan.mode, str(vlan.mtu),
         )
         for vlan in found.vlans
     ]  # fmt: skip

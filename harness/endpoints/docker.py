@@ -7,37 +7,29 @@ the same in docker(1)'s words.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from itertools import combinations
 from typing import Any
 
 from harness.endpoints.containers import inspection, operations
-from harness.errors import InputError
+from harness.endpoints.images import Image
+from harness.endpoints.refusals import refuse
 from harness.plan import Step, sysctls
 from harness.topology import Endpoint, Topology, Vlan
-
-NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
-"""What Docker takes for a container's name (daemon/names.RestrictedNamePattern)."""
-IMAGE, LOADED = "busybox:latest", "endpoint:latest"
-"""What the image is called that is made here, and one that is loaded from a file."""
 
 
 class DockerEndpoints:
     """Containers of engines.
 
-    `programs` are the dockerd of each host in turn, the last for the rest. `archive` is a file that
-    `docker load` takes; without one the image is made of the machine's static busybox.
+    `programs` are the dockerd of each host in turn, the last for the rest.
     """
 
     name = "docker"
     bare = False
 
     def __init__(
-        self, programs: tuple[str, ...] = ("dockerd",), archive: str | None = None
+        self, programs: tuple[str, ...] = ("dockerd",), image: Image | None = None
     ) -> None:
-        self._programs, self._archive = programs, archive
-        self._image = LOADED if archive else IMAGE
+        self._programs, self._image = programs, image or Image()
 
     @property
     def apply(self) -> Callable[..., Any]:
@@ -51,19 +43,7 @@ class DockerEndpoints:
 
     def refuse(self, topology: Topology) -> None:
         """See EndpointKind: what an engine refuses is refused before anything is built."""
-        for endpoint in topology.endpoints:
-            if not NAME.fullmatch(endpoint.name):
-                raise InputError(
-                    f"--backend docker: {endpoint.name!r} cannot be a container's name: "
-                    "Docker wants at least two characters"
-                )
-            if endpoint.address6:
-                raise InputError(
-                    f"--backend docker: {endpoint.name} has an IPv6 address, which this backend "
-                    "does not make yet; --backend netns does"
-                )
-        for host in self.engines(topology):
-            _refuse_overlap(topology, host)
+        refuse(topology, self.engines(topology))
 
     def engines(self, topology: Topology) -> tuple[str, ...]:
         """See EndpointKind: hosts without endpoints run none."""
@@ -79,6 +59,10 @@ class DockerEndpoints:
             for host, program in zip(hosts, programs, strict=False)
         )
 
+    def makes_parent(self, vlan: Vlan) -> bool:
+        """See EndpointKind: Docker makes `eth2.10` if there is none when its network is made."""
+        return vlan.parent == "engine"
+
     def together(self, topology: Topology) -> tuple[Step, ...]:
         """See EndpointKind: each engine's image, networks and containers, engines side by side."""
         groups = [self._of_engine(topology, host) for host in self.engines(topology)]
@@ -89,7 +73,7 @@ class DockerEndpoints:
         del topology
         return (
             {"do": "adopt", "node": endpoint.name, "host": endpoint.host},
-            sysctls(endpoint.name, endpoint.interface, ipv6=False),
+            sysctls(endpoint.name, endpoint.interface, ipv6=bool(endpoint.address6)),
         )
 
     def readings(self, topology: Topology) -> tuple[tuple[str, str], ...]:
@@ -102,46 +86,83 @@ class DockerEndpoints:
         carried = [endpoint for endpoint in topology.endpoints if endpoint.host == host]
         return [
             {"do": "engine-ready", "node": host},
-            {"do": "image", "node": host, "image": self._image, "archive": self._archive},
+            _image(host, self._image),
             *(_network(topology, host, vlan) for vlan in vlans),
             *(self._container(topology, endpoint) for endpoint in carried),
         ]
 
     def _container(self, topology: Topology, endpoint: Endpoint) -> Step:
         network = topology.vlan(endpoint.vlan).network
-        address = str(endpoint.address)
+        address, address6 = str(endpoint.address), _text(endpoint.address6)
         argv = [
             "docker", "run", "--detach", "--name", endpoint.name, "--network", network,
-            "--ip", address, "--mac-address", endpoint.mac, self._image, *operations.WAITING,
+            "--ip", address, *_option("--ip6", address6), "--mac-address", endpoint.mac,
+            self._image.name, *operations.WAITING,
         ]  # fmt: skip
         return {
             "do": "container", "node": endpoint.host, "name": endpoint.name, "network": network,
-            "address": address, "mac": endpoint.mac, "image": self._image, "argv": argv,
+            "address": address, "address6": address6, "mac": endpoint.mac,
+            "image": self._image.name, "argv": argv,
         }  # fmt: skip
+
+
+def _image(host: str, image: Image) -> Step:
+    made = ["docker", "import", "-", image.name]
+    argv = ["docker", "load", "--input", image.archive] if image.archive else made
+    return {
+        "do": "image",
+        "node": host,
+        "image": image.name,
+        "archive": image.archive,
+        "argv": argv,
+    }
 
 
 def _network(topology: Topology, host: str, vlan: Vlan) -> Step:
     """A macvlan network. Without a gateway it is internal: Docker would choose one otherwise."""
-    parent = topology.subinterface(vlan.id)
-    way_out = ["--gateway", str(vlan.gateway)] if vlan.gateway else ["--internal"]
-    options = {"parent": parent, "macvlan_mode": vlan.mode}
+    internal = vlan.internal or not (vlan.gateway or vlan.gateway6)
+    options = {"parent": topology.subinterface(vlan.id), "macvlan_mode": vlan.mode}
+    pools = _pools(host, vlan)
     argv = [
-        "docker", "network", "create", "--driver", "macvlan", "--subnet", str(vlan.subnet),
-        *way_out, *(word for key, value in options.items() for word in ("-o", f"{key}={value}")),
+        "docker", "network", "create", "--driver", "macvlan", *(["--internal"] if internal else []),
+        *(word for pool in pools for word in _words(pool)),
+        *(word for key, value in options.items() for word in ("-o", f"{key}={value}")),
         vlan.network,
     ]  # fmt: skip
     return {
-        "do": "network", "node": host, "name": vlan.network, "subnet": str(vlan.subnet),
-        "gateway": str(vlan.gateway) if vlan.gateway else None, "options": options, "argv": argv,
+        "do": "network", "node": host, "name": vlan.network, "pools": pools, "internal": internal,
+        "ipv6": vlan.subnet6 is not None, "options": options, "argv": argv,
     }  # fmt: skip
 
 
-def _refuse_overlap(topology: Topology, host: str) -> None:
-    vlans = [topology.vlan(vlan_id) for vlan_id in topology.vlans_of_host(host)]
-    for one, other in combinations(vlans, 2):
-        if one.subnet.overlaps(other.subnet):
-            raise InputError(
-                f"--backend docker: the engine of {host} would refuse {other.network}: its subnet "
-                f"{other.subnet} overlaps with {one.subnet} of {one.network}; put endpoints of "
-                f"VLAN {one.id} and {other.id} on different hosts, or use --backend netns"
-            )
+def _pools(host: str, vlan: Vlan) -> list[dict[str, Any]]:
+    """What addresses of a network come from: of IPv4, and of IPv6 where it has both."""
+    pools: list[dict[str, Any]] = [
+        {
+            "subnet": str(vlan.subnet), "gateway": _text(vlan.gateway),
+            "range": _text(dict(vlan.ip_ranges).get(host)),
+            "aux": {name: str(address) for name, address in vlan.aux_addresses},
+        }
+    ]  # fmt: skip
+    if vlan.subnet6:
+        pool6 = {"subnet": str(vlan.subnet6), "gateway": _text(vlan.gateway6)}
+        pools.append({**pool6, "range": None, "aux": {}})
+    return pools
+
+
+def _words(pool: dict[str, Any]) -> list[str]:
+    """A pool in docker(1)'s options; which is of which, it finds out by the subnet."""
+    words = ["--ipv6"] if ":" in pool["subnet"] else []
+    words += ["--subnet", pool["subnet"], *_option("--gateway", pool["gateway"])]
+    words += _option("--ip-range", pool["range"])
+    return words + [
+        word for name, kept in pool["aux"].items() for word in ("--aux-address", f"{name}={kept}")
+    ]
+
+
+def _option(name: str, value: str | None) -> list[str]:
+    return [name, value] if value else []
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value else None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.plan import Step
-from harness.topology import Endpoint, Topology
+from harness.topology import Endpoint, Topology, Vlan
 from harness.worker import calls
 
 
@@ -33,6 +33,11 @@ class NamespaceEndpoints:
         """See EndpointKind."""
         del topology
         return ()
+
+    def makes_parent(self, vlan: Vlan) -> bool:
+        """See EndpointKind: without engines, nobody else does."""
+        del vlan
+        return False
 
     def together(self, topology: Topology) -> tuple[Step, ...]:
         """See EndpointKind."""
@@ -73,7 +78,8 @@ class NamespaceEndpoints:
         if endpoint.address6 and vlan.subnet6:
             cidr = f"{endpoint.address6}/{vlan.subnet6.prefixlen}"
             steps += ({**steps[1], "cidr": cidr},)
+        ways_out = () if vlan.internal else (vlan.gateway, vlan.gateway6)
         return steps + tuple(
             {"do": "route", "node": endpoint.name, "dst": "default", "via": via, "stays": False}
-            for via in map(str, filter(None, (vlan.gateway, vlan.gateway6)))
+            for via in map(str, filter(None, ways_out))
         )

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from harness.topology import shape
 from harness.topology.check import check, mac_of
 from harness.topology.check_gateways import check_gateways
+from harness.topology.check_networks import check_networks
 from harness.topology.model import Endpoint, Gateway, Host, Topology, Vlan
 from harness.topology.source import Source, load, text
 
@@ -38,6 +39,7 @@ def parse(content: str, name: str) -> Topology:
         raise source.error() from error
     check(made, source)
     check_gateways(made, source)
+    check_networks(made, source)
     source.raise_mistakes()
     return _resolve(made)
 
@@ -78,14 +80,18 @@ def _resolve(made: shape.File) -> Topology:
 
 def _vlan(made: shape.File, vlan_id: int, vlan: shape.Vlan) -> Vlan:
     return Vlan(
-        vlan_id,
-        vlan.subnet,
-        vlan.gateway,
-        shape.network(vlan_id, vlan),
-        vlan.mtu or made.trunk.mtu,
-        vlan.mode,
-        vlan.subnet6,
-        vlan.gateway6,
+        id=vlan_id,
+        subnet=vlan.subnet,
+        gateway=vlan.gateway,
+        network=shape.network(vlan_id, vlan),
+        mtu=vlan.mtu or made.trunk.mtu,
+        mode=vlan.mode,
+        subnet6=vlan.subnet6,
+        gateway6=vlan.gateway6,
+        internal=vlan.access == "internal",
+        parent=vlan.parent,
+        ip_ranges=tuple(vlan.ip_ranges.items()),
+        aux_addresses=tuple(vlan.aux_addresses.items()),
     )
 
 

@@ -26,7 +26,7 @@ class Vlan:
     id: int
     subnet: Subnet
     gateway: Address | None
-    """The default route of its endpoints, whether or not a host holds that address."""
+    """The router's address that its network is made with, whether or not a host holds it."""
     network: str
     mtu: int
     """Octets of an IP packet on its sub-interfaces and at its endpoints; less where a host's trunk
@@ -36,6 +36,19 @@ class Vlan:
     subnet6: IPv6Network | None = None
     gateway6: IPv6Address | None = None
     """As `gateway`, in `subnet6`."""
+    internal: bool = False
+    """Whether its endpoints have no default route, though there may be a `gateway`."""
+    parent: str | None = None
+    """`engine` where each engine makes the sub-interface that its network is on."""
+    ip_ranges: tuple[tuple[str, IPv4Network], ...] = ()
+    """(host, the part of the subnet from which its engine gives addresses to whom it likes)."""
+    aux_addresses: tuple[tuple[str, IPv4Address], ...] = ()
+    """(name, address) of what is in the VLAN beside the lab; no engine gives these away."""
+
+    @property
+    def way_out(self) -> Address | None:
+        """The default route of its endpoints."""
+        return None if self.internal else self.gateway
 
 
 @dataclass(frozen=True)
@@ -193,7 +206,7 @@ class Topology:
     def next_hop(self, src: Endpoint, dst: Endpoint) -> Address | None:
         """Where an endpoint sends what is for another: to it, if it seems to be in its subnet."""
         vlan = self.vlan(src.vlan)
-        return dst.address if dst.address in vlan.subnet else vlan.gateway
+        return dst.address if dst.address in vlan.subnet else vlan.way_out
 
     def subinterface(self, vlan_id: int) -> str:
         """The name of the trunk's sub-interface for a VLAN, as vconfig and ip(8) name it."""

@@ -34,13 +34,21 @@ DESCRIPTIONS = {
     "Management.interface": "The management interface of every host.",
     "Management.subnet": "The subnet in which each host has its management address.",
     "Vlan.subnet": "The IPv4 subnet of the VLAN, as 172.16.10.0/24.",
-    "Vlan.gateway": "The default route of its endpoints, whether or not a host holds the address.",
+    "Vlan.gateway": "The default route of its endpoints, whether or not a host holds the address; "
+    "of no endpoint where `access` is `internal`.",
     "Vlan.subnet6": "The IPv6 subnet of the VLAN, as fd00:10::/64; each of its endpoints then has "
     "an `address6`.",
     "Vlan.gateway6": "As `gateway`, in `subnet6`.",
     "Vlan.mode": "The macvlan mode of its endpoints, as ip-link(8) has it.",
     "Vlan.mtu": "Octets of an IP packet in the VLAN; at most, and by default, the trunk's.",
     "Vlan.network": "The name of its Docker network; default `mac_net` and the id.",
+    "Vlan.access": "`internal` for a Docker network that gives its containers no default route.",
+    "Vlan.parent": "`engine` where each Docker engine makes its 802.1Q sub-interface itself; bare "
+    "namespaces get one from the harness all the same.",
+    "Vlan.ip_ranges": "By host, the part of the subnet from which its engine gives addresses to "
+    "containers that ask for none.",
+    "Vlan.aux_addresses": "By a name of your own, addresses of other things in the VLAN, which no "
+    "engine gives to a container.",
     "Vlan.overlap": "`intended` where its subnet overlaps that of a VLAN above it.",
     "Host.management": "The host's address in the management subnet.",
     "Host.mtu": "Octets of an IP packet on its end of the trunk; at most, and by default, the "

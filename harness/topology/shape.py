@@ -45,6 +45,9 @@ Mac = Annotated[str, Field(pattern=r"^([0-9a-f][02468ace])(:[0-9a-f]{2}){5}$")]
 NetworkName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")]
 """What Docker takes for a network's name (daemon/names.RestrictedNameChars), of a usable length."""
 
+AuxName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,30}$")]
+"""Docker takes any text before the `=`; this is what it can be without quotes."""
+
 
 class Shape(BaseModel):
     """A section: its keys are known, and no others are taken."""
@@ -77,6 +80,10 @@ class Vlan(Shape):
     mode: Literal["bridge", "private", "vepa", "passthru"] = "bridge"
     mtu: Mtu | None = None
     overlap: Literal["intended"] | None = None
+    access: Literal["internal"] | None = None
+    parent: Literal["engine"] | None = None
+    ip_ranges: dict[str, Subnet] = {}
+    aux_addresses: dict[AuxName, Address] = {}
 
 
 class Host(Shape):

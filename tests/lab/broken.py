@@ -103,12 +103,12 @@ class Up:
 
 
 @contextmanager
-def lab_of(topology: str, name: str, reports: Path) -> Iterator[Up]:
+def lab_of(topology: str, name: str, reports: Path, *options: str) -> Iterator[Up]:
     """A shipped topology, up in the stage that `harness up` takes it to; down afterwards."""
     if os.geteuid() != 0:
         pytest.skip("making namespaces needs root")
     up = Up(f"{name}-{os.getpid()}", reports)
-    harness("up", f"topologies/{topology}.yaml", "--name", up.name)
+    harness("up", f"topologies/{topology}.yaml", "--name", up.name, *options)
     try:
         yield up
     finally:

@@ -20,7 +20,8 @@ VALUES: list[Any] = [
     float("nan"), "172.16.10.1", "172.16.10.10", "172.16.20.1", "172.16.10.255", "0.0.0.0",  # noqa: S104 - a value to be refused
     "255.255.255.255", "172.16.10.0/24", "172.16.0.0/12", "172.16.20.0/30", "0.0.0.0/0",
     "10.0.0.0/33", "::1", "fd00:10::1", "fd00:10::/64", "02:42:ac:10:0a:0a", "ff:ff:ff:ff:ff:ff",
-    "bridge", "private", "vepa", "passthru", "hairpin", "external", "intended", "DROP", "ACCEPT",
+    "bridge", "private", "vepa", "passthru", "hairpin", "external", "intended", "engine",
+    "internal", "DROP", "ACCEPT",
     [], {}, [[]], [10, 20], [[10, 20]], [[20, 10], [10, 20, 30]], {"a": {}}, {10: None},
 ]  # fmt: skip
 """What values are replaced by: some fit elsewhere, some nowhere."""

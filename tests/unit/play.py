@@ -225,6 +225,8 @@ def _send(draft: Draft, shot: Shot) -> None:
     for number, (waypoint, wire) in enumerate(zip(way, wires, strict=True)):
         t_ns = shot.t_ns + number * HOP_NS
         draft.seen.append(Seen(shot.id, "request", waypoint.point, t_ns, wire))
+    if expectation.unanswered:
+        return
     if arrives:
         _reply(draft, shot, way, wires)
     elif expectation.outcome in SAID_BY_A_ROUTER:

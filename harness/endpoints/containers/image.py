@@ -13,19 +13,28 @@ from pathlib import Path
 PT_INTERP = 3
 """<elf.h>: the program header of what needs a dynamic loader."""
 
+MADE_OF = "made.of"
+"""The label that says which program it is made of."""
+
+
+def program() -> str:
+    """The machine's static busybox; OSError if it has none."""
+    found = shutil.which("busybox")
+    if found is None or not _static(found):
+        raise OSError(
+            "no registry has answered, and there is no static busybox on this machine to make the "
+            "image of; apt-get install busybox-static, or give --lab-image"
+        )
+    return found
+
 
 def busybox() -> bytes:
     """An image's file system as a tar: the machine's static busybox under all of its names."""
-    program = shutil.which("busybox")
-    if program is None or not _static(program):
-        raise OSError(
-            "no static busybox on this machine to make the image of; "
-            "apt-get install busybox-static, or give --lab-image"
-        )
-    listed = subprocess.run([program, "--list-full"], capture_output=True, check=True, text=True)
+    own = program()
+    listed = subprocess.run([own, "--list-full"], capture_output=True, check=True, text=True)
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:
-        with Path(program).open("rb") as file:
+        with Path(own).open("rb") as file:
             entry = tarfile.TarInfo("bin/busybox")
             entry.size, entry.mode = os.fstat(file.fileno()).st_size, 0o755
             tar.addfile(entry, file)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.endpoints.containers.client import connected
+from harness.endpoints.containers.image import MADE_OF
 from harness.worker import engine
 from harness.worker import evidence as worker_evidence
 
@@ -26,17 +27,26 @@ def evidence(wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
 
 
 def versions(hosts: Sequence[str]) -> list[str]:
-    """The engine that runs on each of these hosts, in a line."""
+    """The engine that runs on each of these hosts, and its containers' image, in a line."""
     found = []
     for host in hosts:
         with connected(host) as client:
-            said = client.version()
+            said, image = client.version(), _made_of(client)
         parts = {part["Name"]: part["Version"] for part in said.get("Components", ())}
         below = ", ".join(
             f"{name} {parts[name]}" for name in ("containerd", "runc") if name in parts
         )
-        found.append(f"{host}: Docker {said['Version']} ({below})")
+        found.append(f"{host}: Docker {said['Version']} ({below}){image}")
     return found
+
+
+def _made_of(client: Any) -> str:
+    """The images that an engine's containers were made from: names, and the engine's ids."""
+    found = {}
+    for one in client.api.containers(all=True):
+        own = one["Labels"].get(MADE_OF)
+        found[one["ImageID"]] = one["Image"] + (f" made of {own}" if own else "")
+    return "".join(f"; {name}, {image}" for image, name in found.items())
 
 
 def _networks(host: str) -> tuple[Any, str]:
@@ -49,6 +59,11 @@ def _containers(host: str) -> tuple[Any, str]:
     with connected(host) as client:
         found = client.api.containers(all=True)
         return _json([client.api.inspect_container(one["Id"]) for one in found])
+
+
+def _images(host: str) -> tuple[Any, str]:
+    with connected(host) as client:
+        return _json([client.api.inspect_image(one["Id"]) for one in client.api.images()])
 
 
 def _engine(host: str) -> tuple[Any, str]:
@@ -70,6 +85,7 @@ def _json(found: Any) -> tuple[Any, str]:
 READERS: dict[str, tuple[str, Callable[[str], tuple[Any, str]]]] = {
     "docker-networks": ("docker network inspect", _networks),
     "docker-containers": ("docker inspect", _containers),
+    "docker-images": ("docker image inspect", _images),
     "docker-engine": ("docker version; docker info", _engine),
     "docker-log": (f"cat {engine.DIRECTORY}/HOST/log", _log),
 }

@@ -54,24 +54,31 @@ def _image(step: Step) -> None:
             with Path(step["archive"]).open("rb") as file:
                 client.images.load(file)[0].tag(step["image"])
         else:
-            client.api.import_image_from_data(image.busybox(), *step["image"].split(":", 1))
+            said = [f"LABEL {image.MADE_OF}={image.program()}"]
+            client.api.import_image_from_data(image.busybox(), *step["image"].split(":", 1), said)
 
 
 def _network(step: Step) -> None:
     from docker.types import IPAMConfig, IPAMPool
 
-    pool = IPAMPool(subnet=step["subnet"], gateway=step["gateway"])
+    pools = [
+        IPAMPool(pool["subnet"], pool["range"], pool["gateway"], pool["aux"] or None)
+        for pool in step["pools"]
+    ]
     with connected(step["node"]) as client:
         client.networks.create(
             step["name"], driver="macvlan", options=step["options"],
-            ipam=IPAMConfig(pool_configs=[pool]), internal=step["gateway"] is None,
+            ipam=IPAMConfig(pool_configs=pools), internal=step["internal"],
+            enable_ipv6=step["ipv6"],
         )  # fmt: skip
 
 
 def _container(step: Step) -> None:
     with connected(step["node"]) as client:
         api = client.api
-        own = api.create_endpoint_config(ipv4_address=step["address"], mac_address=step["mac"])
+        own = api.create_endpoint_config(
+            ipv4_address=step["address"], ipv6_address=step["address6"], mac_address=step["mac"]
+        )
         made = api.create_container(
             step["image"], list(WAITING), name=step["name"], mac_address=step["mac"],
             stop_signal="SIGKILL", host_config=api.create_host_config(network_mode=step["network"]),
