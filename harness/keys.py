@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.errors import HarnessError
+
 if TYPE_CHECKING:
     from harness.session import Finished, Session
 
@@ -14,7 +16,7 @@ SESSION: pytest.StashKey[Session] = pytest.StashKey()
 FINISHED: pytest.StashKey[Finished] = pytest.StashKey()
 FAILURES = pytest.StashKey[tuple[set[str], set[str]]]()
 """Tests that failed without a cell, and tests that could not be carried out."""
-UNUSABLE = pytest.StashKey[str]()
+UNUSABLE = pytest.StashKey[HarnessError]()
 """Why what was given cannot be used: told once, when everything is collected."""
 UNWRITTEN = pytest.StashKey[str]()
 """Why there is no run folder though a lab was tested."""

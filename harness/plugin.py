@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from harness.defaults import BACKENDS, DEFAULT_TOPOLOGY, STAGES
-from harness.errors import HarnessError
+from harness.errors import HarnessError, InputError
 from harness.keys import ASKING, FAILURES, FINISHED, KEPT, ONLY_LAB, SESSION, UNUSABLE, UNWRITTEN
 from harness.spread import CONTROLLER, Controller, is_controller, refusal, tell
 
@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--lab-engine",
         metavar="PATH",
         default="",
-        help="docker: the dockerd of each host, by commas",
+        help="the dockerd of each host that runs one, by commas",
     )
     add("--lab-image", metavar="FILE", default="", help="docker: an image that `docker save` wrote")
     add("--lab-stage", choices=STAGES, help="test one stage (default: all)")
@@ -81,12 +81,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Stage by stage, where something is asked of a lab."""
     if UNUSABLE in config.stash:
         if not hasattr(config, "workerinput"):
-            raise pytest.UsageError(config.stash[UNUSABLE])
+            _refuse(config.stash[UNUSABLE])
         items.clear()  # the controller says it, once for all workers
     if SESSION in config.stash:
         from harness import selection
 
         items.sort(key=selection.order)
+
+
+def _refuse(error: HarnessError) -> NoReturn:
+    """Say in one line why there is nothing to test: wrong usage, or no lab to be had here."""
+    if isinstance(error, InputError):
+        raise pytest.UsageError(str(error))
+    pytest.exit(f"harness: {error}", returncode=error.exit_code)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -207,7 +214,7 @@ def _tell(session: pytest.Session) -> None:
         said.append(kept_line(finished.kept, stash[SESSION].topology.endpoints[0].name))
     said += [f"lab {name} is up: harness list; harness down {name}" for name in stash[KEPT]]
     status = pytest.ExitCode.USAGE_ERROR if UNUSABLE in stash else session.exitstatus
-    tell(config, finished, said, int(status), stash.get(UNUSABLE, ""))
+    tell(config, finished, said, int(status), str(stash.get(UNUSABLE, "")))
 
 
 def _finish(session: pytest.Session, state: Session) -> None:

@@ -72,8 +72,8 @@ def _parameters(name: str, metafunc: pytest.Metafunc) -> list[ParameterSet]:
     try:
         session = _session_of(config)
         asks = _asks(name, session, metafunc)
-    except InputError as error:
-        config.stash[UNUSABLE] = str(error)
+    except (InputError, MachineError) as error:
+        config.stash[UNUSABLE] = error
         return []
     return [pytest.param(ask, id=ask.id) for ask in asks] or [_nothing(name, session, metafunc)]
 
@@ -118,10 +118,7 @@ def _asks(name: str, session: Session, metafunc: pytest.Metafunc) -> list[Ask]:
 def _session_of(config: pytest.Config) -> Session:
     """The run's session, made on first use: who collects nothing of a lab pays for nothing."""
     if SESSION not in config.stash:
-        try:
-            config.stash[SESSION] = _open(config)
-        except MachineError as error:
-            pytest.exit(f"harness: {error}", returncode=error.exit_code)
+        config.stash[SESSION] = _open(config)
     return config.stash[SESSION]
 
 
