@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness import doctor
 from harness.endpoints.docker import DockerEndpoints
+from harness.endpoints.gateway import with_engines
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.errors import InputError, Unsupported
 from harness.plan import EndpointKind
@@ -24,8 +25,8 @@ class Backend:
 
     name: str = "netns"
     engines: str = ""
-    """Paths of a dockerd for each host in turn, commas between them, the last for the rest; the
-    machine's own where empty."""
+    """Paths of a dockerd for each host in turn, gateway hosts last, commas between them, the last
+    for the rest; the machine's own where empty."""
     image: str = ""
     """A file that `docker save` wrote; empty for an image made of the machine's static busybox."""
 
@@ -35,29 +36,36 @@ class Backend:
         InputError if the options or the topology do not fit, Unsupported if the machine lacks an
         engine.
         """
-        made = self._docker() if self.name == "docker" else self._namespaces()
-        made.refuse(topology)
-        return made
-
-    def _namespaces(self) -> EndpointKind:
-        if self.engines or self.image:
+        routers = list(topology.engines)
+        made: EndpointKind = NamespaceEndpoints()
+        programs: tuple[str, ...] = ()
+        if self.name == "docker":
+            programs = self._programs("--backend docker needs root, as Docker's engine does")
+            made = DockerEndpoints(programs, self._archive())
+        elif self.image or (self.engines and not routers):
             raise InputError(f"{SHOWN} are for --lab-backend docker")
-        return NamespaceEndpoints()
+        elif routers:
+            wanted = f"{routers[0]} of {topology.name} runs a Docker engine"
+            programs = self._programs(f"{wanted}, which needs root", f", and {wanted}")
+        made.refuse(topology)
+        return with_engines(made, topology, programs)
 
-    def _docker(self) -> EndpointKind:
+    def _programs(self, root: str, wanted: str = "") -> tuple[str, ...]:
         if os.geteuid() != 0:
-            raise Unsupported("--backend docker needs root, as Docker's engine does; use sudo")
-        programs = tuple(_program(path) for path in (self.engines or ENGINE).split(","))
+            raise Unsupported(f"{root}; use sudo")
+        return tuple(_program(path, wanted) for path in (self.engines or ENGINE).split(","))
+
+    def _archive(self) -> str | None:
         if self.image and not Path(self.image).is_file():
             raise InputError(f"{self.image}: no such file; `docker save -o FILE IMAGE` writes one")
-        return DockerEndpoints(programs, str(Path(self.image).absolute()) if self.image else None)
+        return str(Path(self.image).absolute()) if self.image else None
 
 
-def _program(path: str) -> str:
-    """The whole path of an engine."""
+def _program(path: str, wanted: str) -> str:
+    """The whole path of an engine; `wanted` says what for, where it was not asked for by name."""
     found = shutil.which(path, path=doctor.search_path())
     if found:
         return str(Path(found).absolute())
     if path == ENGINE:
-        raise Unsupported(f"no {ENGINE} on this machine; {doctor.fix(ENGINE)}")
+        raise Unsupported(f"no {ENGINE} on this machine{wanted}; {doctor.fix(ENGINE)}")
     raise InputError(f"{path!r} is no program; a path of a dockerd is wanted")

@@ -17,6 +17,8 @@ def command(step: dict[str, Any]) -> str:
         words["rules"] = "; ".join(rules)
     if step["do"] == "side-by-side":
         words["commands"] = "; ".join(command(one) for group in step["groups"] for one in group)
+    if step["do"] == "engine":
+        words["options"] = f" --bip {step['bridge']}" if step.get("bridge") else ""
     if step["do"] in ("network", "container"):
         words["argv"] = shlex.join(step["argv"])
     return _COMMANDS[step["do"]].format(**words)
@@ -26,7 +28,7 @@ FIREWALLS = ("iptables", "ip6tables")
 
 _COMMANDS = {
     "namespace": "ip netns add {node}",
-    "engine": "{node}# {program}",
+    "engine": "{node}# {program}{options}",
     "engine-ready": "{node}# docker version",
     "image": "{node}# docker import - {image}",
     "network": "{node}# {argv}",

@@ -12,6 +12,7 @@ from harness import plan
 from harness.commands import command
 from harness.endpoints.containers import inspection, operations
 from harness.endpoints.docker import DockerEndpoints
+from harness.endpoints.gateway import with_engines
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.errors import BuildError, InputError, MachineError, Unsupported
 from harness.flow import Cell, Stage
@@ -66,7 +67,8 @@ class Lab:
             raise MachineError("these namespaces hold no finished lab; `harness down` and `up`")
         text = noted["topology_text"]
         read = parse(text, noted["topology"])
-        lab = cls(read, _Started(worker), text, KINDS[noted["backend"]]())
+        kind = with_engines(KINDS[noted["backend"]](), read)
+        lab = cls(read, _Started(worker), text, kind)
         lab._enter_again()
         lab.facts = {**worker.call(calls.facts), "engines": lab._engines()}
         lab.stage = Stage(noted["stage"])
@@ -79,7 +81,7 @@ class Lab:
         Unsupported if no step of its kind could be carried out here.
         """
         self._worker.call(calls.prepare)
-        if self.engines:
+        if self.every_engine:
             control_groups.watch(self._worker.call(operations.control_group))
         self._apply(plan.build(self.topology, self._endpoints))
         self.facts = {**self._worker.call(calls.facts), "engines": self._engines()}
@@ -177,8 +179,13 @@ class Lab:
 
     @property
     def engines(self) -> tuple[str, ...]:
-        """The hosts that run a container engine."""
+        """The hosts whose container engines carry its endpoints."""
         return self._endpoints.engines(self.topology)
+
+    @property
+    def every_engine(self) -> tuple[str, ...]:
+        """The hosts that run a container engine: those, then gateway hosts."""
+        return tuple(dict.fromkeys([*self.engines, *self.topology.engines]))
 
     def _apply(self, steps: tuple[plan.Step, ...]) -> None:
         done = self._worker.call(self._endpoints.apply, list(steps))
@@ -199,9 +206,9 @@ class Lab:
 
     def _engines(self) -> list[str]:
         """Which engine runs on which host, in a line each."""
-        if not self.engines:
+        if not self.every_engine:
             return []
-        found: list[str] = self._worker.call(inspection.versions, list(self.engines))
+        found: list[str] = self._worker.call(inspection.versions, list(self.every_engine))
         return found
 
     def _routes(self, chosen: list[Cell]) -> list[tuple[str, str]]:

@@ -171,5 +171,5 @@ def _description(lab: Lab, path: str, stage: Stage) -> registry.Description:
         nodes=lab.topology.nodes,
         vlan_datapath=lab.facts["vlan_datapath"],
         firewall_backend=lab.facts["firewall_backend"],
-        engines=lab.engines,
+        engines=lab.every_engine,
     )

@@ -54,7 +54,10 @@ node_argument = click.argument("node", shell_complete=node_names)
     help="How endpoints are made.",
 )
 @click.option(
-    "--engine", metavar="PATH[,PATH]", default="", help="Docker: the dockerd of each host."
+    "--engine",
+    metavar="PATH[,PATH]",
+    default="",
+    help="The dockerd of each host that runs one.",
 )
 @click.option("--image", metavar="FILE", default="", help="Docker: what `docker save` wrote.")
 @click.option(

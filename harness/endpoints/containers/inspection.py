@@ -17,17 +17,24 @@ def evidence(wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     found = worker_evidence.read([(node, kind) for node, kind in wanted if kind not in READERS])
     for node, kind in own:
         command, read = READERS[kind]
-        parsed, raw = read(node)
+        try:
+            parsed, raw = read(node)
+        except OSError:  # no answer from the engine: who looks for the containers says so
+            continue
         found.append({"node": node, "kind": kind, "command": command, "parsed": parsed, "raw": raw})
     return found
 
 
 def versions(hosts: Sequence[str]) -> list[str]:
-    """The engine that runs on each of these hosts, in a line."""
+    """The engine that runs on each of these hosts, in a line; also of one that ended."""
     found = []
     for host in hosts:
-        with connected(host) as client:
-            said = client.version()
+        try:
+            with connected(host) as client:
+                said = client.version()
+        except OSError:
+            found.append(f"{host}: Docker, which does not answer")
+            continue
         parts = {part["Name"]: part["Version"] for part in said.get("Components", ())}
         below = ", ".join(
             f"{name} {parts[name]}" for name in ("containerd", "runc") if name in parts
