@@ -11,13 +11,15 @@ import random
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from harness import doctor
+from harness.endpoints.containers import image
 from tests.lab import snapshot
 from tests.lab.broken import ROOT, lab_of, needs_engine, told
 from tests.lab.test_topologies import REPLIES, rule
@@ -33,6 +35,8 @@ def _needs_root() -> None:
     if os.geteuid() != 0:
         pytest.skip("engines need root")
     needs_engine(BEFORE)
+    if not shutil.which("busybox"):
+        pytest.skip("no busybox (Debian: apt-get install busybox-static)")
 
 
 @pytest.fixture
@@ -75,8 +79,6 @@ def policies(document: dict[str, Any]) -> set[str]:
 
 def test_it_runs_beside_the_engines_of_the_endpoints(tmp_path: Path) -> None:
     """With containers as endpoints it is one engine more, and the report says where each ran."""
-    if not shutil.which("busybox"):
-        pytest.skip("no busybox (Debian: apt-get install busybox-static)")
     run = report(tmp_path, "--lab-topology", str(BEFORE), "--lab-backend", "docker")
     engines = [line.partition(": Docker ")[0] for line in run["run"]["engines"]]
     assert engines == ["host1", "host2", "gateway"]
@@ -88,14 +90,55 @@ def test_it_runs_beside_the_engines_of_the_endpoints(tmp_path: Path) -> None:
 def test_where_forwarding_was_on_before_the_rules_decide_nothing(
     after: Path, tmp_path: Path
 ) -> None:
-    """Green in all stages with policy ACCEPT, and green when all its rules are deleted."""
+    """Green in all stages with policy ACCEPT, and green when all its rules are deleted.
+
+    What people run on that engine changes nothing, and goes with the lab: `untouched` sees to that.
+    """
     run = report(tmp_path, "--lab-topology", str(after))
     assert policies(run) == {"ACCEPT"}
     assert [line.partition(" ")[0] for line in run["run"]["engines"]] == ["gateway:"]
     with lab_of(after, "after", tmp_path) as up:
         up.do(NO_RULES)
+        with closing(docker.DockerClient(socket_of(up.name))) as engine:
+            engine.api.import_image_from_data(image.busybox(), "busybox", "latest")
+            engine.containers.run("busybox:latest", ["sleep", "1000"], detach=True)
         cells = up.run()
     assert told(cells, "pass") == set(cells)
+
+
+def socket_of(name: str) -> str:
+    """The socket of the gateway host's engine, as `harness list` has it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "list", "--json"],
+        cwd=ROOT, capture_output=True, check=True,
+    )  # fmt: skip
+    found: str = next(
+        lab["engines"]["gateway"] for lab in json.loads(done.stdout) if lab["name"] == name
+    )
+    return found
+
+
+ENDS = """#!/usr/bin/env python3
+import socket, sys
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(sys.argv[sys.argv.index("--host") + 1].removeprefix("unix://"))
+listening.listen()
+listening.accept()
+sys.exit("no bridge today")
+"""
+
+
+def test_an_engine_that_cannot_make_its_rules_is_a_named_error(tmp_path: Path) -> None:
+    """It takes connections before it makes them: the step is named, and the engine's last words."""
+    broken = tmp_path / "dockerd"
+    broken.write_text(ENDS)
+    broken.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "up", str(BEFORE), "--engine", str(broken)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "dockerd on gateway ended: no bridge today" in done.stderr
 
 
 def test_without_an_engine_a_run_is_refused_in_one_line(tmp_path: Path) -> None:
