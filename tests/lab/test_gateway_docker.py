@@ -128,13 +128,13 @@ sys.exit("no bridge today")
 """
 
 
-def test_an_engine_that_cannot_make_its_rules_is_a_named_error(tmp_path: Path) -> None:
+def test_an_engine_that_cannot_make_its_rules_is_a_named_error(name: str, tmp_path: Path) -> None:
     """It takes connections before it makes them: the step is named, and the engine's last words."""
     broken = tmp_path / "dockerd"
     broken.write_text(ENDS)
     broken.chmod(0o755)
     done = subprocess.run(
-        [sys.executable, "-m", "harness", "up", str(BEFORE), "--engine", str(broken)],
+        [sys.executable, "-m", "harness", "up", f"{BEFORE}", "--name", name, f"--engine={broken}"],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 3
