@@ -10,6 +10,7 @@ from pathlib import Path
 from harness import doctor, fetched
 from harness.endpoints import images
 from harness.endpoints.docker import DockerEndpoints
+from harness.endpoints.gateway import with_engines
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.errors import InputError, Unsupported
 from harness.plan import EndpointKind
@@ -24,8 +25,8 @@ class Backend:
 
     name: str = "netns"
     engines: str = ""
-    """Path of a dockerd, or its version, for each host in turn, commas between them, the last for
-    the rest; the machine's own where empty."""
+    """Path of a dockerd, or its version, for each host in turn, gateway hosts last, commas between
+    them, the last for the rest; the machine's own where empty."""
     image: str = ""
     """What `images.find` takes: an image's name, or a file that `docker save` wrote."""
 
@@ -35,9 +36,22 @@ class Backend:
         InputError if the options or the topology do not fit, Unsupported if the machine lacks an
         engine.
         """
-        if self.name != "docker":
-            return self._namespaces()
-        programs = self._programs()
+        routers = list(topology.engines)
+        made: EndpointKind = NamespaceEndpoints()
+        programs: tuple[str, ...] = ()
+        if self.name == "docker":
+            programs = self._programs("--backend docker needs root, as Docker's engine does")
+            made = self._docker(topology, programs)
+        elif self.image or (self.engines and not routers):
+            raise InputError(f"{SHOWN} are for --lab-backend docker")
+        elif routers:
+            wanted = f"{routers[0]} of {topology.name} runs a Docker engine"
+            programs = self._programs(f"{wanted}, which needs root", f", and {wanted}")
+        made.refuse(topology)
+        return with_engines(made, topology, programs)
+
+    def _docker(self, topology: Topology, programs: tuple[str, ...]) -> EndpointKind:
+        """Containers, of an image that is looked for when it is known that they can be made."""
         made = DockerEndpoints(programs)
         made.refuse(topology)
         for vlan in topology.vlans:
@@ -49,25 +63,21 @@ class Backend:
                 )
         return DockerEndpoints(programs, images.find(self.image))
 
-    def _namespaces(self) -> EndpointKind:
-        if self.engines or self.image:
-            raise InputError(f"{SHOWN} are for --lab-backend docker")
-        return NamespaceEndpoints()
-
-    def _programs(self) -> tuple[str, ...]:
+    def _programs(self, root: str, wanted: str = "") -> tuple[str, ...]:
         """The engines that were asked for."""
         if os.geteuid() != 0:
-            raise Unsupported("--backend docker needs root, as Docker's engine does; use sudo")
-        return tuple(_program(path) for path in (self.engines or fetched.ENGINE).split(","))
+            raise Unsupported(f"{root}; use sudo")
+        asked = (self.engines or fetched.ENGINE).split(",")
+        return tuple(_program(path, wanted) for path in asked)
 
 
-def _program(path: str) -> str:
-    """The whole path of an engine."""
+def _program(path: str, wanted: str) -> str:
+    """The whole path of an engine; `wanted` says what for, where it was not asked for by name."""
     if fetched.VERSION.fullmatch(path):
         return fetched.find(path)
     found = shutil.which(path, path=doctor.search_path())
     if found:
         return str(Path(found).absolute())
     if path == fetched.ENGINE:
-        raise Unsupported(f"no {path} on this machine; {doctor.fix(path)}")
+        raise Unsupported(f"no {path} on this machine{wanted}; {doctor.fix(path)}")
     raise InputError(f"{path!r} is no program; a dockerd's path is wanted, or its version")

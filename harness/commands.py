@@ -19,6 +19,8 @@ def command(step: dict[str, Any]) -> str:
         words["commands"] = "; ".join(command(one) for group in step["groups"] for one in group)
     if step["do"] == "let-go":
         words["nodes"] = ",".join(step["nodes"])
+    if step["do"] == "engine":
+        words["options"] = f" --bip {step['bridge']}" if step.get("bridge") else ""
     if "argv" in step:
         words["argv"] = shlex.join(step["argv"])
     return _COMMANDS[step["do"]].format(**words)
@@ -28,7 +30,7 @@ FIREWALLS = ("iptables", "ip6tables")
 
 _COMMANDS = {
     "namespace": "ip netns add {node}",
-    "engine": "{node}# {program}",
+    "engine": "{node}# {program}{options}",
     "engine-ready": "{node}# docker version",
     "image": "{node}# {argv}",
     "network": "{node}# {argv}",

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from harness import pings
-from harness.endpoints.containers import execution, inspection, presence
+from harness.endpoints.containers import execution, presence
 from harness.flow import Cell
 from harness.machines.worker import Worker
 from harness.swept import Look, nothing
@@ -56,14 +56,6 @@ class Engines:
         ]
         said = self.worker.begin(execution.ping, scripts, nodes)
         return lambda: [pings.reading(one, asked[one["node"]]) for one in (*said(), *mute)]
-
-    def versions(self, look: Look) -> list[str]:
-        """Which engine runs on which host, in a line each."""
-        if not self.hosts:
-            return []
-        answering = [host for host in self.hosts if host not in look.silent]
-        found: list[str] = self.worker.call(inspection.versions, answering)
-        return found + [f"{host}: Docker, which does not answer" for host in look.silent]
 
     def _carried(self) -> list[tuple[str, str, str, str]]:
         """The containers as `presence.look` wants them."""

@@ -96,6 +96,15 @@ def _neighbours(topology: Topology, src: Endpoint, dst: Endpoint) -> Way:
     return Way(Outcome.NO_NEIGHBOUR, why, next_hop=str(dst.address))
 
 
+def _by_whom(router: Gateway) -> str:
+    """Who has set a router's policy of FORWARD, where it was an engine."""
+    if router.engine is None:
+        return ""
+    if router.forward_policy == "DROP":
+        return " of dockerd, which found forwarding off"
+    return ", because dockerd found forwarding on"
+
+
 class _Route:
     """One packet, followed from router to router."""
 
@@ -128,7 +137,7 @@ class _Route:
             return self._end(Outcome.NO_ROUTE, why)
         if not self._forwards(router, into, out):
             why = f"no rule of {router.host} lets VLAN {into} into VLAN {out}, policy DROP"
-            return self._end(Outcome.SILENT, why)
+            return self._end(Outcome.SILENT, why + _by_whom(router))
         if self._known is None and out in router.masquerade:
             self._source_vlan = out
             translated = (*self._way.translated, router.host)
@@ -156,7 +165,16 @@ class _Route:
         whose = "its own" if nat == via else f"{', '.join(nat)}'s"
         how = f"with {whose} address as source" if nat else "with the true source"
         routes = f"{via[0]} routes" if len(via) == 1 else f"{', then '.join(via)} route"
-        return f"{routes} VLAN {self._way.vlans[0]} to VLAN {self._dst.vlan}, {how}"
+        praise = f"{routes} VLAN {self._way.vlans[0]} to VLAN {self._dst.vlan}, {how}"
+        return praise + "".join(self._passed(name) for name in via)
+
+    def _passed(self, name: str) -> str:
+        """What FORWARD of a router that runs an engine has for what it lets pass."""
+        router = next(one for one in self._topology.gateways if one.host == name)
+        if router.engine is None:
+            return ""
+        rule = "a rule that accepts it, and " if router.forward_policy == "DROP" else ""
+        return f"; FORWARD of {name} has {rule}policy {router.forward_policy}{_by_whom(router)}"
 
     def _may_come(self, router: Gateway, into: int) -> bool:
         """What rp_filter says of the source address (fib_validate_source())."""

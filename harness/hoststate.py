@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness import plan
 from harness.flow import Stage
-from harness.topology import Gateway, Topology
+from harness.topology import DOCKER0, Engine, Gateway, Topology
+
+OF_ENGINE = re.compile(rf"-A DOCKER\S* -j RETURN|-A .*-j DOCKER\S*|-A .*(?<!! )-[io] {DOCKER0} .*")
+"""A rule of an engine that decides nothing of what does not go through its own bridge: it is left
+at once, leads to another chain of its own, or names the bridge as the one way in or out."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,27 @@ class HostState:
     `iptables -S` prints it."""
     rules6: tuple[str, ...]
     """The policy and the rules of FORWARD, likewise of ip6tables; nothing where IPv6 is off."""
+    engine: Engine | None = None
+    """A Docker engine that handles iptables on it."""
+
+    def besides_engine(self, chain: Iterable[str]) -> tuple[str, ...]:
+        """A chain as `iptables -S` prints it, without the engine's rules that stand first in it."""
+        policy, *rules = chain
+        while self.engine and rules and self._is_engines(rules[0]):
+            del rules[0]
+        return (policy, *rules)
+
+    def strangers(self, saved: Iterable[str]) -> tuple[str, ...]:
+        """The rules in `iptables-save` that are neither the topology's nor of the engine alone."""
+        own = {line for _, _, lines in self.rules for line in lines}
+        rules = (line for line in saved if line.startswith("-A ") and line not in own)
+        return tuple(line for line in rules if not self._is_engines(line))
+
+    def _is_engines(self, rule: str) -> bool:
+        if self.engine is None:
+            return False
+        source = f"-A POSTROUTING -s {self.engine.bridge.network} "
+        return rule.startswith(source) or bool(OF_ENGINE.fullmatch(rule))
 
 
 def expected(topology: Topology, host: str, stage: Stage) -> HostState:
@@ -36,29 +63,34 @@ def expected(topology: Topology, host: str, stage: Stage) -> HostState:
     for vlan_id in topology.vlans_of_host(host):
         addresses[topology.subinterface(vlan_id)] = ()
     routers = [one for one in topology.routers(stage) if one.host == host]
+    engine = topology.engines.get(host)
+    if engine:
+        addresses[DOCKER0] = (str(engine.bridge),)
     for router in routers:
         for vlan_id, address in router.addresses:
             prefix = topology.vlan(vlan_id).subnet.prefixlen
             addresses[topology.subinterface(vlan_id)] = (f"{address}/{prefix}",)
     names = {topology.subinterface(vlan.id) for vlan in topology.vlans}
     return HostState(
-        forwarding=bool(routers),
+        forwarding=bool(routers or engine),
         forwarding6=any(one.addresses6 for one in routers) if topology.has_ipv6(host) else None,
         addresses=tuple(addresses.items()),
         absent=tuple(sorted(names - set(addresses))),
-        rules=_rules(topology, routers),
+        rules=_rules(topology, routers, engine),
         rules6=_rules6(topology, routers) if topology.has_ipv6(host) else (),
+        engine=engine,
     )
 
 
 def _rules(
-    topology: Topology, routers: list[Gateway]
+    topology: Topology, routers: list[Gateway], engine: Engine | None
 ) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     steps = [step for router in routers for step in plan.router(topology, router)]
     made = {step["table"]: step for step in steps if step["do"] == "iptables"}
     bare: plan.Step = {"lines": (), "policies": {}}
+    given = {"FORWARD": engine.forward_policy} if engine else {}
     return tuple(
-        (table, chain, _chain(made.get(table, bare), chain))
+        (table, chain, _chain(made.get(table, bare), chain, given))
         for table, chain in (("nat", "POSTROUTING"), ("filter", "FORWARD"))
     )
 
@@ -66,8 +98,10 @@ def _rules(
 def _rules6(topology: Topology, routers: list[Gateway]) -> tuple[str, ...]:
     steps = [step for router in routers for step in plan.router(topology, router)]
     made = [step for step in steps if step["do"] == "ip6tables"]
-    return _chain(made[0] if made else {"lines": (), "policies": {}}, "FORWARD")
+    return _chain(made[0] if made else {"lines": (), "policies": {}}, "FORWARD", {})
 
 
-def _chain(step: plan.Step, chain: str) -> tuple[str, ...]:
-    return (f"-P {chain} {step['policies'].get(chain, 'ACCEPT')}", *step["lines"])
+def _chain(step: plan.Step, chain: str, given: dict[str, str]) -> tuple[str, ...]:
+    """A chain with the policy that it was given by an engine, or by the step."""
+    policies = step["policies"] | given
+    return (f"-P {chain} {policies.get(chain, 'ACCEPT')}", *step["lines"])

@@ -11,8 +11,9 @@ from typing import Any
 from harness import plan
 from harness.commands import command
 from harness.endpoints import engine_errors
-from harness.endpoints.containers import operations
+from harness.endpoints.containers import inspection, operations
 from harness.endpoints.docker import DockerEndpoints
+from harness.endpoints.gateway import with_engines
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.engines import Engines
 from harness.errors import BuildError, InputError, MachineError, Unsupported
@@ -69,9 +70,10 @@ class Lab:
             raise MachineError("these namespaces hold no finished lab; `harness down` and `up`")
         text = noted["topology_text"]
         read = parse(text, noted["topology"])
-        lab = cls(read, _Started(worker), text, KINDS[noted["backend"]]())
+        kind = with_engines(KINDS[noted["backend"]](), read)
+        lab = cls(read, _Started(worker), text, kind)
         lab._look = lab._own().look()
-        lab.facts = {**worker.call(calls.facts), "engines": lab._own().versions(lab._look)}
+        lab.facts = {**worker.call(calls.facts), "engines": lab._versions()}
         lab.stage = Stage(noted["stage"])
         lab._may_change = False
         return lab
@@ -82,10 +84,10 @@ class Lab:
         Unsupported if no step of its kind could be carried out here.
         """
         self._worker.call(calls.prepare)
-        if self.engines:
+        if self.every_engine:
             control_groups.watch(self._worker.call(operations.control_group))
         self._apply(plan.build(self.topology, self._endpoints))
-        self.facts = {**self._worker.call(calls.facts), "engines": self._own().versions(self._look)}
+        self.facts = {**self._worker.call(calls.facts), "engines": self._versions()}
         self.stage = self.topology.stages[0]
 
     def write_note(self) -> None:
@@ -220,8 +222,13 @@ class Lab:
 
     @property
     def engines(self) -> tuple[str, ...]:
-        """The hosts that run a container engine."""
+        """The hosts whose container engines carry its endpoints."""
         return self._endpoints.engines(self.topology)
+
+    @property
+    def every_engine(self) -> tuple[str, ...]:
+        """The hosts that run a container engine: those, then gateway hosts."""
+        return tuple(dict.fromkeys([*self.engines, *self.topology.engines]))
 
     def _apply(self, steps: tuple[plan.Step, ...], apply: Callable[..., Any] | None = None) -> None:
         done = self._worker.call(apply or self._endpoints.apply, list(steps))
@@ -233,6 +240,13 @@ class Lab:
 
     def _own(self) -> Engines:
         return Engines(self._worker, self.engines, self.topology)
+
+    def _versions(self) -> list[str]:
+        """Which engine runs on which host, in a line each."""
+        if not self.every_engine:
+            return []
+        found: list[str] = self._worker.call(inspection.versions, list(self.every_engine))
+        return found
 
     def _routes(self, chosen: list[Cell]) -> set[tuple[str, str]]:
         """The route questions of the cells at hand: of each source, and of the router."""

@@ -171,6 +171,6 @@ def _description(lab: Lab, path: str, stage: Stage) -> registry.Description:
         nodes=lab.topology.nodes,
         vlan_datapath=lab.facts["vlan_datapath"],
         firewall_backend=lab.facts["firewall_backend"],
-        engines=lab.engines,
+        engines=lab.every_engine,
         containers=dict(lab.topology.endpoint_hosts) if lab.engines else {},
     )

@@ -118,7 +118,7 @@ PROGRAMS = (
     ),
     Program(
         ("dockerd",),
-        "--lab-backend docker",
+        "--lab-backend docker, and gateway hosts that run an engine",
         {"apt": "docker.io", "dnf": "moby-engine", "*": "docker"},
         required=False,
     ),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from harness.commands import FIREWALLS
-from harness.topology import Endpoint, Gateway, Topology, Vlan
+from harness.topology import Endpoint, Engine, Gateway, Topology, Vlan
 
 Step = dict[str, Any]
 
@@ -47,7 +47,7 @@ class EndpointKind(Protocol):
         """What is to be read of it: (node, kind) pairs."""
 
     def engines(self, topology: Topology) -> tuple[str, ...]:
-        """The hosts that run a container engine."""
+        """The hosts whose container engines carry endpoints."""
 
     def steps(self, topology: Topology, endpoint: Endpoint) -> tuple[Step, ...]:
         """The steps that make the endpoint, its host and its namespace being there."""
@@ -142,9 +142,12 @@ def gateway(topology: Topology) -> tuple[Step, ...]:
 
 
 def router(topology: Topology, spec: Gateway) -> tuple[Step, ...]:
-    """The steps that make a host route, as the tutorial does it."""
+    """The steps that make a host route, as the tutorial does it.
+
+    Where it runs an engine, that has seen to forwarding and to FORWARD's policy already.
+    """
     carried = topology.vlans_of_host(spec.host)
-    steps: list[Step] = [_forwarding(spec.host, "1", was="0")]
+    steps: list[Step] = [_forwarding(spec.host, "1", was="1" if spec.engine else "0")]
     if spec.rp_filter:
         steps.append(_rp_filter(spec.host, str(spec.rp_filter), was="0"))
     for vlan_id, address in spec.addresses:
@@ -214,6 +217,14 @@ def sysctls(node: str, *interfaces: str, ipv6: bool) -> Step:
             required[key.format(name)] = value
     optional = OPTIONAL_SYSCTLS if ipv6 else NO_IPV6_SYSCTLS | OPTIONAL_SYSCTLS
     return {"do": "sysctl", "node": node, "values": required, "optional": optional}
+
+
+def engine(host: str, spec: Engine, program: str) -> tuple[Step, ...]:
+    """The steps that start the engine of a gateway host, without waiting until it is ready."""
+    bridge = str(spec.bridge)
+    start: Step = {"do": "engine", "node": host, "program": program, "bridge": bridge}
+    forwards = spec.starts == "after-forwarding"
+    return (_forwarding(host, "1", was="0"), start) if forwards else (start,)
 
 
 def _forwarding(host: str, value: str, was: str) -> Step:
@@ -295,7 +306,7 @@ def _filter(topology: Topology, spec: Gateway) -> Step:
         f"{rule} -m state --state RELATED,ESTABLISHED -j ACCEPT" for rule in sorted(back)
     )
     new = tuple(f"{rule} -j ACCEPT" for rule in pairs)
-    policy = {"FORWARD": spec.forward_policy}
+    policy = {} if spec.engine else {"FORWARD": spec.forward_policy}
     return {
         "do": "iptables", "node": spec.host, "table": "filter", "lines": replies + new,
         "policies": policy,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -47,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--lab-engine",
         metavar="ENGINE",
         default="",
-        help="docker: the dockerd of each host, by commas; a path, or a version: 20.10,28.5",
+        help="the dockerd of each host that runs one, by commas; a path, or a version: 20.10,28.5",
     )
     add(
         "--lab-image",
@@ -106,7 +106,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=selection.order)
 
 
-def _refuse(error: HarnessError) -> None:
+def _refuse(error: HarnessError) -> NoReturn:
     """End the run before it begins: what was given is wrong, or this machine cannot do it."""
     if isinstance(error, InputError):
         raise pytest.UsageError(str(error))

@@ -66,7 +66,7 @@ node_argument = click.argument("node", shell_complete=node_names)
     metavar="ENGINE[,ENGINE]",
     default="",
     shell_complete=engine_versions,
-    help="Docker: the dockerd of each host, a path or a version.",
+    help="The dockerd of each host that runs one, a path or a version.",
 )
 @click.option(
     "--image", metavar="IMAGE", default="", help="Docker: an image, or what `docker save` wrote."

@@ -137,6 +137,8 @@ def _topology_json(found: Topology) -> dict[str, Any]:
                 "host": router.host,
                 "addresses": {vlan: str(own) for vlan, own in router.addresses},
                 "addresses6": {vlan: str(own) for vlan, own in router.addresses6},
+                "forward_policy": router.forward_policy,
+                "engine": router.engine.starts if router.engine else None,
             }
             for router in found.gateways
         ],
@@ -183,6 +185,7 @@ def _trunk(found: Topology, host: Host) -> tuple[str, str]:
         if router.host == host.name:
             legs = ", ".join(found.subinterface(vlan) for vlan, _ in router.addresses)
             parts.append(f"gateway: {legs}")
+            parts += [f"engine starts {router.engine.starts}"] if router.engine else []
     if host.hairpin:
         parts.append("hairpin")
     return "; ".join(parts), str(host.mtu)

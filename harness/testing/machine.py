@@ -63,6 +63,8 @@ class FakeWorker:
             "seen": self._held.seen,
             "note": self._write_note,
             "noted": lambda: self._note,
+            "control_group": lambda: "harness-0",
+            "versions": lambda hosts: [f"{host}: Docker (fake)" for host in hosts],
             "end": lambda: None,
         }
 

@@ -63,6 +63,8 @@ class Readings:
         found = []
         for name, kind in wanted:
             word, _, argument = kind.partition(" ")
+            if word.startswith("docker-"):
+                continue  # an engine here has nothing to say
             command = f"ip route get {argument}" if argument else COMMANDS[word]
             parsed = self._route_get(name, argument) if argument else self._readers[word](name)
             reading = {"node": name, "kind": kind, "command": command}
@@ -89,6 +91,8 @@ class Readings:
             table, chain = words[words.index("-t") + 1], words[-1]
             rules = _rules(node, table, chain)
             return _said("\n".join([f"-P {chain} {_policy(node, chain)}", *rules]))
+        if program == f"{FIREWALL}-save":
+            return _said("\n".join(line for lines in node.rules.values() for line in lines))
         return {"code": 127, "out": "", "err": f"{program}: the fake has no such command"}
 
     def neighbours(self, name: str) -> list[Answer]:

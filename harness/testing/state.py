@@ -87,6 +87,8 @@ class State:
         self._made = 0
         self._operations: dict[str, Callable[[Step], None]] = {
             "namespace": self._namespace,
+            "engine": self._engine,
+            "engine-ready": lambda _step: None,
             "sysctl": self._sysctl,
             "bridge": self._bridge,
             "veth": self._veth,
@@ -142,6 +144,17 @@ class State:
 
     def _sysctl(self, step: Step) -> None:
         self.nodes[step["node"]].sysctls.update(step["values"] | step["optional"])
+
+    def _engine(self, step: Step) -> None:
+        """An engine that handles iptables; nothing of this world is another's doing."""
+        node = self.nodes[step["node"]]
+        link = Link("docker0", "bridge", self._mac(), 1500)
+        link.addresses.append(IPv4Interface(step["bridge"]))
+        self._add(step["node"], link)
+        node.rules.setdefault("filter", []).append("-A FORWARD -j DOCKER-USER")
+        if node.sysctls.get("net.ipv4.ip_forward") != "1":
+            node.sysctls["net.ipv4.ip_forward"] = "1"
+            node.policies["FORWARD"] = "DROP"
 
     def _bridge(self, step: Step) -> None:
         self._add(step["node"], Link(step["name"], "bridge", self._mac(), step["mtu"]))

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from harness.topology.check import check_node, unknown
+from harness.topology.model import DOCKER0
 from harness.topology.shape import File, Gateway
 from harness.topology.source import Source
 
 Path = tuple[object, ...]
+
+POOLS = (
+    *(IPv4Network(f"172.{number}.0.0/16") for number in range(17, 32)),
+    *(IPv4Network(f"192.168.{number}.0/20") for number in range(0, 256, 16)),
+)
+"""The subnets that Docker takes for bridges, in its order (moby's libnetwork/ipamutils)."""
+
+
+def docker0(shape: File) -> IPv4Interface | None:
+    """The address of an engine's own bridge: of the first pool that the lab has no part of."""
+    taken = [shape.management.subnet, *(vlan.subnet for vlan in shape.vlans.values())]
+    free = (pool for pool in POOLS if not any(pool.overlaps(subnet) for subnet in taken))
+    pool = next(free, None)
+    return IPv4Interface(f"{pool[1]}/{pool.prefixlen}") if pool else None
 
 
 def check_gateways(shape: File, source: Source) -> None:
@@ -27,6 +42,8 @@ def check_gateways(shape: File, source: Source) -> None:
         _check_legs(shape, gateway, path, legs, source)
         _check_legs6(shape, gateway, path, source)
         _check_rules(gateway, path, source)
+        if gateway.engine:
+            _check_engine(shape, gateway, path, source)
     _check_defaults(shape, legs, source)
     for number, gateway in enumerate(gateways):
         path = ("gateway", str(number)) if listed else ("gateway",)
@@ -97,6 +114,27 @@ def _check_rules(gateway: Gateway, path: Path, source: Source) -> None:
     for where, vlan_id in named:
         if vlan_id not in gateway.addresses:
             source.mistake(where, unknown("VLAN", vlan_id, gateway.addresses))
+
+
+def _check_engine(shape: File, gateway: Gateway, path: Path, source: Source) -> None:
+    """What an engine makes of the host itself is not said a second time, and has room there."""
+    host = shape.hosts.get(gateway.host)
+    if host and host.role == "external":
+        found = f"{gateway.host} is external, and nobody here starts an engine on it"
+        source.mistake((*path, "engine"), f"{found}; leave `engine` out")
+    if "policy" in gateway.forward.model_fields_set:
+        found = "the engine sets the policy, by when it `starts`; leave `policy` out"
+        source.mistake((*path, "forward", "policy"), found)
+    if gateway.addresses6:
+        found = "what an engine does to ip6tables depends on its version"
+        source.mistake((*path, "addresses6"), f"{found}; leave `addresses6` out, or `engine`")
+    if docker0(shape) is None:
+        found = f"the lab leaves {DOCKER0} no subnet of Docker's ({POOLS[0]} to {POOLS[-1]})"
+        source.mistake((*path, "engine"), f"{found}; make one of its own smaller")
+    for section in ("trunk", "management"):
+        if getattr(shape, section).interface == DOCKER0:
+            found = f"{DOCKER0} is the bridge of {gateway.host}'s engine; take another name"
+            source.mistake((section, "interface"), found)
 
 
 def _check_defaults(shape: File, legs: dict[tuple[int, IPv4Address], str], source: Source) -> None:

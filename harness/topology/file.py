@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from harness.topology import shape
 from harness.topology.check import check, mac_of
-from harness.topology.check_gateways import check_gateways
+from harness.topology.check_gateways import check_gateways, docker0
 from harness.topology.check_networks import check_networks
-from harness.topology.model import Endpoint, Gateway, Host, Topology, Vlan
+from harness.topology.model import Endpoint, Engine, Gateway, Host, Topology, Vlan
 from harness.topology.source import Source, load, text
 
 
@@ -74,7 +74,7 @@ def _resolve(made: shape.File) -> Topology:
             Endpoint(name, end.host, end.vlan, end.address, mac_of(made, end), end.address6)
             for name, end in made.endpoints.items()
         ),
-        gateways=tuple(_gateway(gateway) for gateway in made.gateway or ()),
+        gateways=tuple(_gateway(made, gateway) for gateway in made.gateway or ()),
     )
 
 
@@ -95,14 +95,17 @@ def _vlan(made: shape.File, vlan_id: int, vlan: shape.Vlan) -> Vlan:
     )
 
 
-def _gateway(gateway: shape.Gateway) -> Gateway:
+def _gateway(made: shape.File, gateway: shape.Gateway) -> Gateway:
+    bridge = docker0(made)
+    engine = Engine(gateway.engine.starts, bridge) if gateway.engine and bridge else None
     return Gateway(
         host=gateway.host,
         addresses=tuple(gateway.addresses.items()),
         masquerade=gateway.masquerade,
-        forward_policy=gateway.forward.policy,
+        forward_policy=engine.forward_policy if engine else gateway.forward.policy,
         forward=gateway.forward.between,
         routes=tuple(gateway.routes.items()),
         rp_filter=gateway.rp_filter,
         addresses6=tuple(gateway.addresses6.items()),
+        engine=engine,
     )

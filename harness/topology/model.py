@@ -15,6 +15,9 @@ Subnet = IPv4Network | IPv6Network
 MODES = ("bridge", "private", "vepa", "passthru")
 """macvlan's modes, as ip-link(8) names them; `source` is for no network of containers."""
 
+DOCKER0 = "docker0"
+"""The bridge that a Docker engine makes for its own containers."""
+
 MAX_PORT_NAME = 12
 """Linux gives an interface name 15 octets (IFNAMSIZ); management ports add a suffix of two."""
 
@@ -81,6 +84,25 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class Engine:
+    """A Docker engine that a gateway host runs in every stage, with its handling of iptables on.
+
+    One that finds forwarding off switches it on, and only then sets FORWARD's policy to DROP
+    (setupIPForwarding() of moby's bridge driver).
+    """
+
+    starts: str
+    """`before-forwarding` or `after-forwarding`: whether net.ipv4.ip_forward was on already."""
+    bridge: IPv4Interface
+    """The address of `DOCKER0`."""
+
+    @property
+    def forward_policy(self) -> str:
+        """The policy of FORWARD that it leaves."""
+        return "DROP" if self.starts == "before-forwarding" else "ACCEPT"
+
+
+@dataclass(frozen=True)
 class Gateway:
     """What the gateway host is given in the stage `routed`."""
 
@@ -90,7 +112,8 @@ class Gateway:
     masquerade: tuple[int, ...]
     """VLANs on whose sub-interface packets leave with the gateway's own address."""
     forward_policy: str
-    """`ACCEPT` or `DROP`, the policy of the filter table's FORWARD chain."""
+    """`ACCEPT` or `DROP`, the policy of the filter table's FORWARD chain; an engine's where it
+    runs one."""
     forward: tuple[tuple[int, int], ...]
     """(from VLAN, to VLAN) pairs that have rules of their own in FORWARD."""
     routes: tuple[tuple[int, Address], ...] = ()
@@ -98,6 +121,7 @@ class Gateway:
     rp_filter: int = 0
     """net.ipv4.conf.*.rp_filter: 0 off, 1 strict, 2 loose (RFC 3704)."""
     addresses6: tuple[tuple[int, IPv6Address], ...] = ()
+    engine: Engine | None = None
 
     def address_in(self, vlan: int) -> Address | None:
         """The gateway's own address in a VLAN, or None."""
@@ -202,6 +226,11 @@ class Topology:
         """Every node that can be looked into: hosts that are not external, switch, endpoints."""
         hosts = tuple(host.name for host in self.hosts if not host.external)
         return (*hosts, "switch", *(endpoint.name for endpoint in self.endpoints))
+
+    @cached_property
+    def engines(self) -> dict[str, Engine]:
+        """The engine of each gateway host that runs one, whatever the endpoints are made with."""
+        return {one.host: one.engine for one in self.gateways if one.engine}
 
     def next_hop(self, src: Endpoint, dst: Endpoint) -> Address | None:
         """Where an endpoint sends what is for another: to it, if it seems to be in its subnet."""

@@ -70,6 +70,10 @@ DESCRIPTIONS = {
     "Gateway.rp_filter": "net.ipv4.conf.all.rp_filter: 0 off, 1 strict, 2 loose (RFC 3704).",
     "Gateway.masquerade": "VLANs into which packets leave with the gateway's address as source.",
     "Gateway.forward": "The FORWARD chain of its filter table.",
+    "Gateway.engine": "A Docker engine that the host runs in every stage, with its handling of "
+    "iptables on; it sets the policy of FORWARD.",
+    "Engine.starts": "`before-forwarding`: it switches net.ipv4.ip_forward on, and sets FORWARD's "
+    "policy to DROP. `after-forwarding`: that was on, and the policy stays ACCEPT.",
     "Forward.policy": "What happens to a packet that no rule takes.",
     "Forward.between": "[from, to] pairs of VLANs: a rule that accepts, and one for the replies.",
 }

@@ -112,6 +112,12 @@ class Forward(Shape):
     between: tuple[tuple[Number, Number], ...] = ()
 
 
+class Engine(Shape):
+    """See topologies/README.md."""
+
+    starts: Literal["before-forwarding", "after-forwarding"]
+
+
 class Gateway(Shape):
     """See topologies/README.md."""
 
@@ -122,6 +128,7 @@ class Gateway(Shape):
     forward: Forward = Forward()
     routes: dict[Number, Address] = {}
     rp_filter: Annotated[int, Field(strict=True, ge=0, le=2)] = 0
+    engine: Engine | None = None
 
 
 Gateways = Annotated[

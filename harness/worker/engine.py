@@ -19,7 +19,7 @@ import subprocess
 import time
 from typing import Any
 
-from harness.worker import libraries, namespaces
+from harness.worker import firewall, libraries, namespaces
 
 DIRECTORY = "/run/engine"
 """A folder for each host, with the engine's socket, log and data."""
@@ -28,6 +28,8 @@ COVERED = ("/etc", "/opt")
 /opt/containerd)."""
 MASKED = "modprobe"
 """dockerd runs it for br_netfilter, and a kernel module is the machine's."""
+HANDS_OFF = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false")
+"""Of an engine that is there to carry endpoints."""
 DEADLINE_S = 30.0
 """An engine answers in 0.3 to 1.5 s."""
 STEP_S = 0.005
@@ -35,6 +37,8 @@ MS_BIND = 4096
 """<linux/mount.h>."""
 
 _running: dict[str, subprocess.Popen[bytes]] = {}
+_asked: dict[str, tuple[str, str]] = {}
+"""The program of each host's engine, and its bridge."""
 
 
 def path(node: str, name: str) -> str:
@@ -47,35 +51,44 @@ def control_group() -> str:
     return f"harness-{os.stat('/proc/self/ns/pid').st_ino}"
 
 
-def command(node: str, program: str) -> list[str]:
-    """The command of a host's engine, which touches neither links nor rules of its host."""
+def command(node: str, program: str, bridge: str = "") -> list[str]:
+    """The command of a host's engine.
+
+    With an address for docker0 it makes that bridge and handles iptables, as engines do by
+    themselves; without, it touches neither links nor rules of its host.
+    """
     return [
         program, "--config-file", path(node, "daemon.json"),
         "--data-root", path(node, "data"), "--exec-root", path(node, "exec"),
         "--pidfile", path(node, "pid"), "--host", f"unix://{path(node, 'sock')}",
         "--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{control_group()}",
-        "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
+        *([f"--bip={bridge}"] if bridge else HANDS_OFF),
     ]  # fmt: skip
 
 
-def start(node: str, program: str) -> None:
-    """Start a host's engine, and do not wait for it."""
+def start(node: str, program: str, bridge: str = "") -> None:
+    """Start a host's engine, and do not wait for it; `bridge` as `command` has it."""
     if not os.path.isdir(DIRECTORY):
         _cover()
     os.mkdir(os.path.join(DIRECTORY, node))
     with open(path(node, "daemon.json"), "w", encoding="ascii") as file:
         file.write("{}")
-    _launch(node, command(node, program))
+    if bridge:
+        _iptables(node)
+    _asked[node] = (program, bridge)
+    _launch(node, program, bridge)
 
 
-def _launch(node: str, argv: list[str]) -> None:
+def _launch(node: str, program: str, bridge: str) -> None:
     # An engine finds containerd and runc on PATH: those beside it, where it was unpacked somewhere.
-    own = os.path.dirname(argv[0])
+    own = os.path.dirname(program)
     places = [own, os.path.join(os.path.dirname(own), "bin")] if own else []
+    if bridge:
+        places.insert(0, path(node, "iptables"))
     found = os.pathsep.join([*places, os.environ.get("PATH", os.defpath)])
     # `container` has it load no AppArmor profile into the machine's kernel.
     environment = {**os.environ, "PATH": found, "container": "harness"}
-    mounts = libraries.mounts(node, argv[0])
+    argv, mounts = command(node, program, bridge), libraries.mounts(node, program)
     if mounts is not None:
         argv = ["nsenter", f"--mount=/proc/self/fd/{mounts}", *argv]
     with open(path(node, "log"), "ab") as log, namespaces.entered(node):
@@ -86,9 +99,12 @@ def _launch(node: str, argv: list[str]) -> None:
 
 
 def wait(node: str) -> None:
-    """Wait until a host's engine takes connections; OSError with its last words if it ends."""
+    """Wait until a host's engine answers, all being made; OSError with its last words if it ends.
+
+    It takes connections long before, and lets them wait.
+    """
     deadline = time.monotonic() + DEADLINE_S
-    while not _listens(node):
+    while not _answers(node):
         if _running[node].poll() is not None:
             raise OSError(f"dockerd on {node} ended: {_last_words(node)}")
         if time.monotonic() > deadline:
@@ -111,7 +127,7 @@ def restart(node: str) -> None:
         before.wait(DEADLINE_S)
     except subprocess.TimeoutExpired:
         raise OSError(f"dockerd on {node} did not end within {DEADLINE_S:.0f} s") from None
-    _launch(node, list(before.args))  # type: ignore[arg-type]  # they are what _launch gave
+    _launch(node, *_asked[node])
 
 
 def log(node: str) -> str:
@@ -120,14 +136,34 @@ def log(node: str) -> str:
         return file.read()
 
 
-def _listens(node: str) -> bool:
+def _answers(node: str) -> bool:
     with socket.socket(socket.AF_UNIX) as opened:
-        return opened.connect_ex(path(node, "sock")) == 0
+        opened.settimeout(DEADLINE_S)
+        try:
+            opened.connect(path(node, "sock"))
+            opened.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return bool(opened.recv(1))
+        except OSError:
+            return False
 
 
 def _last_words(node: str) -> str:
     lines = [line for line in log(node).splitlines() if line.strip()]
     return lines[-1] if lines else "it said nothing"
+
+
+def _iptables(node: str) -> None:
+    """Make a folder whose `iptables` is the one that the lab's own rules are made with.
+
+    Rules of iptables-nft and iptables-legacy beside each other would both decide.
+    """
+    folder = path(node, "iptables")
+    os.mkdir(folder)
+    made_with = firewall.backend()
+    for name in ("iptables", "ip6tables") if made_with else ():
+        program = shutil.which(str(made_with).replace("iptables", name))
+        if program:
+            os.symlink(program, os.path.join(folder, name))
 
 
 def _cover() -> None:

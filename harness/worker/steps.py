@@ -50,7 +50,7 @@ def _namespace(step: Step) -> None:
 
 
 def _engine(step: Step) -> None:
-    engine.start(step["node"], step["program"])
+    engine.start(step["node"], step["program"], step.get("bridge", ""))
 
 
 def _sysctl(step: Step) -> None:

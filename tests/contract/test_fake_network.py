@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness import topology
+from harness.endpoints.gateway import with_engines
+from harness.endpoints.namespace import NamespaceEndpoints
 from harness.errors import BuildError, MachineError, WorkerLost
 from harness.flow import Outcome, Point, Ruling, Stage, Verdict
 from harness.lab import Lab
@@ -29,7 +31,8 @@ def verdicts(
     stage: Stage, faults: Faults | None = None, lab_topology: topology.Topology = TUTORIAL
 ) -> dict[str, Verdict]:
     """Every verdict of a stage."""
-    lab = Lab(lab_topology, FakeMachine(faults))
+    kind = with_engines(NamespaceEndpoints(), lab_topology)
+    lab = Lab(lab_topology, FakeMachine(faults), endpoints=kind)
     lab.build()
     lab.enter(stage)
     cells = matrix(lab_topology, (stage,)).cells
@@ -65,6 +68,27 @@ def test_rules_decide_when_the_policy_drops() -> None:
     assert rulings(found.values()) == {Ruling.PASS}
     assert found[ROUTED].observation.seen_source == "172.16.10.10"
     assert found["routed-bbox4-to-bbox1-icmp"].observation.outcome is Outcome.SILENT
+
+
+@pytest.mark.parametrize(
+    ("starts", "outcome"),
+    [("before-forwarding", Outcome.SILENT), ("after-forwarding", Outcome.REACHED)],
+)
+def test_an_engine_decides_when_there_are_no_rules(starts: str, outcome: Outcome) -> None:
+    """What it does to forwarding and policy was played from what dockerd does, not from the model.
+
+    In the other stages it changes nothing.
+    """
+    path = FILE.with_stem("gateway-runs-docker")
+    text = topology.text(str(path)).replace("between: [[10, 20], [20, 10]]", "between: []")
+    read = topology.parse(text.replace("before-forwarding}", f"{starts}}}"), path.name)
+    (router,) = read.gateways
+    assert router.engine
+    assert router.engine.starts == starts
+    found = verdicts(Stage.ROUTED, lab_topology=read)
+    assert rulings(found.values()) == {Ruling.PASS}
+    assert found[ROUTED].observation.outcome is outcome
+    assert rulings(verdicts(Stage.UNDONE, lab_topology=read).values()) == {Ruling.PASS}
 
 
 def out_of_gateway(passing: Passing) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
@@ -14,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from harness import doctor
 from harness.flow import L3_KINDS
+from harness.topology import read
 
 ROOT = Path(__file__).parents[2]
 REWRITE = (sys.executable, "-m", "tests.lab.vlan_rewrite")
@@ -103,16 +106,25 @@ class Up:
 
 
 @contextmanager
-def lab_of(topology: str, name: str, reports: Path, *options: str) -> Iterator[Up]:
-    """A shipped topology, up in the stage that `harness up` takes it to; down afterwards."""
+def lab_of(topology: str | Path, name: str, reports: Path, *options: str) -> Iterator[Up]:
+    """A shipped topology, or a file, up where `harness up` takes it to; down afterwards."""
     if os.geteuid() != 0:
         pytest.skip("making namespaces needs root")
+    path = topology if isinstance(topology, Path) else ROOT / f"topologies/{topology}.yaml"
+    needs_engine(path)
     up = Up(f"{name}-{os.getpid()}", reports)
-    harness("up", f"topologies/{topology}.yaml", "--name", up.name, *options)
+    harness("up", str(path), "--name", up.name, *options)
     try:
         yield up
     finally:
         harness("down", up.name)
+
+
+def needs_engine(path: Path) -> None:
+    """Skip, with the reason, where a gateway host of a topology runs an engine that is not here."""
+    wanted = any(router.engine for router in read(path).gateways)
+    if wanted and not shutil.which("dockerd", path=doctor.search_path()):
+        pytest.skip("no dockerd (Debian: apt-get install docker.io)")
 
 
 def harness(*argv: str) -> None:

@@ -67,6 +67,31 @@ def of_forward_policy_drop(src: int, dst: int) -> list[Mutant]:
     ]  # fmt: skip
 
 
+def docker_user(verb: str) -> tuple[str, ...]:
+    """An iptables command about VLAN 10 to VLAN 20, in the chain that Docker leaves to people."""
+    match = ("-i", "eth2.10", "-o", "eth2.20", "-j", "DROP")
+    return ("gateway", "iptables", verb, "DOCKER-USER", *match)
+
+
+OF_GATEWAY_RUNS_DOCKER = [
+    Mutant(  # the policy is DROP, and nobody but dockerd has made it so
+        "no-rule-20-to-10",
+        (rule("-D", 20, 10), rule("-D", 20, 10, *REPLIES)),
+        (rule("-A", 20, 10, *REPLIES), rule("-A", 20, 10)),
+        lambda cell: crosses(cell, 20, 10) or crosses(cell, 10, 20),
+        lost_at=lambda cell: "gateway:eth2.10 (out)" if vlan(cell.src) == 20 else None,
+        observed=lambda _cell: "silent",
+    ),
+    Mutant(  # before the tutorial's rules, so those for replies do not help either
+        "docker-user-drops",
+        (docker_user("-I"),),
+        (docker_user("-D"),),
+        lambda cell: crosses(cell, 10, 20) or crosses(cell, 20, 10),
+        lost_at=lambda cell: "gateway:eth2.20 (out)" if vlan(cell.src) == 10 else None,
+    ),
+]
+
+
 def without_leg_in_20(cell: Cell) -> bool:
     """All that VLAN 20 and the gateway have to do with each other, and what the gateway says."""
     routed = crosses(cell, 10, 20) or crosses(cell, 20, 10)
@@ -220,6 +245,7 @@ MUTANTS = {
     "macvlan-modes": OF_MACVLAN_MODES,
     "jumbo": OF_JUMBO,
     "two-gateways": OF_TWO_GATEWAYS,
+    "gateway-runs-docker": OF_GATEWAY_RUNS_DOCKER,
     "forward-policy-drop": [*of_forward_policy_drop(10, 20), *of_forward_policy_drop(20, 10)],
 }
 """By topology; the order is the one in which labs come up."""

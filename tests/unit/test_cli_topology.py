@@ -73,6 +73,15 @@ def test_both_ip_versions_are_shown() -> None:
     assert json.loads(invoke(str(FILE), "--json").stdout)["vlans"][0]["gateway6"] is None
 
 
+def test_an_engine_of_a_gateway_host_is_shown() -> None:
+    """When it starts, and the policy that it makes of that."""
+    file = str(FILE.with_name("gateway-runs-docker.yaml"))
+    assert "gateway: eth2.10, eth2.20; engine starts before-forwarding" in invoke(file).stdout
+    (router,) = json.loads(invoke(file, "--json").stdout)["gateways"]
+    assert (router["engine"], router["forward_policy"]) == ("before-forwarding", "DROP")
+    assert json.loads(invoke(str(FILE), "--json").stdout)["gateways"][0]["engine"] is None
+
+
 def test_what_is_generated_is_shown_too(tmp_path: Path) -> None:
     """A table of families where a matrix would be too large; nothing has failed in it."""
     made = tmp_path / "made.yaml"

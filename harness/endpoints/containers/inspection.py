@@ -30,8 +30,12 @@ def versions(hosts: Sequence[str]) -> list[str]:
     """The engine that runs on each of these hosts, and its containers' image, in a line."""
     found = []
     for host in hosts:
-        with connected(host) as client:
-            said, image = client.version(), _made_of(client)
+        try:
+            with connected(host) as client:
+                said, image = client.version(), _made_of(client)
+        except OSError:
+            found.append(f"{host}: Docker, which does not answer")
+            continue
         parts = {part["Name"]: part["Version"] for part in said.get("Components", ())}
         below = ", ".join(
             f"{name} {parts[name]}" for name in ("containerd", "runc") if name in parts
