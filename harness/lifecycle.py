@@ -135,7 +135,8 @@ class Engine:
 
 def made_by(lab: Lab, host: str, do: str, name: str) -> Step:
     """The step of the plan by which a network or a container was made on a host's engine."""
-    groups = [group for step in lab.endpoints.together(lab.topology) for group in step["groups"]]
+    made = lab.endpoints.together(lab.topology)
+    groups = [group for step in made for group in step.get("groups", ())]
     wanted = (host, do, name)
     return next(
         step

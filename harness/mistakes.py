@@ -86,11 +86,15 @@ def refusal(lab: Lab, mistake: str) -> Refusal:
 def _network(lab: Lab, end: Endpoint, subnet: str, parent: str) -> str:
     like = made_by(lab, end.host, "network", lab.topology.vlan(end.vlan).network)
     gateway = str(ip_network(subnet)[-2])
-    made = changed({**like, "argv": []}, name=NEW, subnet=subnet, gateway=gateway)
+    pool: dict[str, Any] = {"subnet": subnet, "gateway": gateway, "range": None, "aux": {}}
     options: dict[str, Any] = {**like["options"], "parent": parent}
     argv = ["docker", "network", "create", "--driver", "macvlan", "--subnet", subnet]
     argv += ["-o", f"parent={parent}", NEW]
-    return _said(lambda: lab.change(({**made, "options": options, "argv": argv},), lifecycle.apply))
+    made = {
+        **like, "name": NEW, "pools": [pool], "ipv6": False, "internal": False,
+        "options": options, "argv": argv,
+    }  # fmt: skip
+    return _said(lambda: lab.change((made,), lifecycle.apply))
 
 
 def _said(ask: Callable[[], None]) -> str:

@@ -90,7 +90,8 @@ def named(step: dict[str, Any], said: str) -> str:
         found = re.search(complaint.pattern, said)
         if found:
             parent = step.get("options", {}).get("parent", "")
-            words = {"parent": parent, **step, **found.groupdict()}
+            subnet = " or ".join(pool["subnet"] for pool in step.get("pools", ()))
+            words = {"parent": parent, "subnet": subnet, **step, **found.groupdict()}
             sentence = complaint.sentence.format(**words)
             return f"{step['name']} on {step['node']}: {sentence} ({' '.join(said.split())})"
     return said

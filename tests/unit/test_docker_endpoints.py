@@ -264,12 +264,12 @@ def test_an_engine_makes_parents_of_8021q_only(
 ) -> None:
     """Without it, one sentence before anything is built; the harness itself has another way."""
     monkeypatch.setattr(doctor, "ask_kernel", lambda: {"vlan": (datapath, None)})
-    monkeypatch.setattr("harness.backends._program", lambda path: path)
+    monkeypatch.setattr("harness.backends._program", lambda path, _: path)
     lab = variant(("{subnet: 172.16.10.0/24,", "{parent: engine, subnet: 172.16.10.0/24,"))
     assert Backend().kind(lab).name == "netns"
     with (
         pytest.raises(Unsupported, match=r"^VLAN 10 says .+ eth2.10 .+ this kernel has not;")
-        if (refused)
+        if refused
         else nullcontext()
     ):
         Backend("docker", image=str(FILE)).kind(lab)

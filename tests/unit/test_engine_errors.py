@@ -14,7 +14,7 @@ from tests.unit.labs import TUTORIAL
 
 GROUPS = [one for step in plan.build(TUTORIAL, DockerEndpoints()) for one in step.get("groups", ())]
 STEPS = {step.get("name"): step for step in GROUPS[0]}
-NETWORK = changed(STEPS["mac_net10"], name="another", subnet="172.16.10.0/24")
+NETWORK = changed(STEPS["mac_net10"], name="another")
 ON_ETH9 = {**NETWORK, "options": {"parent": "eth9.30"}}
 CONTAINER = changed(STEPS["bbox1"], name="another", address="192.0.2.7")
 OUTSIDE = "another on host1: its address 192.0.2.7 is in no subnet of mac_net10; "
