@@ -20,7 +20,7 @@ import pytest
 from tests.lab.broken import ROOT
 from tests.lab.test_8021q import MODPROBE, script
 
-DEADLINE_S = 300
+DEADLINE_S = 400
 """It takes some 30 s where nothing else runs."""
 TOPOLOGY = """
 name: by-engine
