@@ -241,7 +241,7 @@ NFT_FIELDS = {
     "ether daddr": "ether-dst", "ether type": "ethertype", "meta protocol": "ethertype",
     "vlan type": "ethertype", "vlan id": "vlan", "ip length": "length", "meta length": "length",
     "ip ttl": "ttl", "arp operation": "arp", "arp daddr ip": "arp-target",
-    "arp saddr ip": "arp-sender", "meta nfproto": "nfproto",
+    "arp saddr ip": "arp-sender", "meta nfproto": "nfproto", "meta pkttype": "pkttype",
 }  # fmt: skip
 
 

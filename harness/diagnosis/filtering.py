@@ -167,6 +167,8 @@ def _one(name: str, value: str, flow: Flow) -> bool | None:  # noqa: C901 - a ta
         return value.lower() == (flow.src_mac if name == "ether-src" else flow.dst_mac)
     if name == "ethertype":
         return value in ETHERTYPES.get(flow.family, ())
+    if name == "pkttype":
+        return _pkttype(value, flow)
     if name == "nfproto":
         return value == {"ip": "ipv4", "ip6": "ipv6"}.get(flow.family)
     if name == "vlan":
@@ -178,6 +180,15 @@ def _one(name: str, value: str, flow: Flow) -> bool | None:  # noqa: C901 - a ta
     if name in ("arp", "arp-target", "arp-sender"):
         return _arp(name, value, flow)
     return None
+
+
+def _pkttype(value: str, flow: Flow) -> bool | None:
+    if not flow.dst_mac:
+        return None
+    if flow.dst_mac == "ff:ff:ff:ff:ff:ff":
+        return value == "broadcast"
+    many = int(flow.dst_mac[1], 16) & 1
+    return value == ("multicast" if many else "host")
 
 
 def _port(name: str, value: str, flow: Flow) -> bool | None:

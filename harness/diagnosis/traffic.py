@@ -79,9 +79,8 @@ def selective(scene: Scene) -> Finding | None:
     if code is None:
         return None
     message = f"between {place.near} and {place.far}, {what} is lost, and the rest passes"
-    fix = f"let {what} pass at {node}:{at.interface}"
     shown = scene.state.cite(node, "links", "tc")
-    return Finding(code, node, at.interface, message, fix, shown)
+    return Finding(code, node, at.interface, message, "", shown)
 
 
 def _node_of(scene: Scene, interface: str) -> str:
