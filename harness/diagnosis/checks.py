@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from harness.causes import Code
 from harness.diagnosis import containers, links, outcomes, routing, stack, traffic
+from harness.diagnosis.filtering import Flow, family_of
 from harness.diagnosis.place import Kind
 from harness.diagnosis.scene import Checks, Finding, Scene, assigned
 from harness.observe import address_of
@@ -65,8 +66,11 @@ def _asked_address(scene: Scene) -> Finding | None:
 
 
 def _route(scene: Scene) -> Finding | None:
-    flow = scene.place.flow
-    return None if scene.place.asker else routing.route(scene, scene.place.node, flow)
+    place, flow = scene.place, scene.place.flow
+    if place.asker and place.node == place.asker and place.next_hop:
+        # A question goes where the address that it is for is routed to.
+        flow = Flow(family_of(place.next_hop), flow.src, place.next_hop, "")
+    return routing.route(scene, place.node, flow)
 
 
 def _output(scene: Scene) -> Finding | None:
@@ -136,7 +140,8 @@ def _resolving(scene: Scene) -> Finding | None:
             return routing.without_arp(scene, node, name)
         for key in ("arp_ignore", "arp_filter"):
             value = state.both(node, key, name)
-            if value and (key == "arp_filter" or value >= SILENT_ARP) and scene.place.asker:
+            asked = scene.place.asker or scene.cell.probe.kind == "arp"
+            if value and (key == "arp_filter" or value >= SILENT_ARP) and asked:
                 full = next(
                     one
                     for one in (f"net.ipv4.conf.{each}.{key}" for each in ("all", name))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from harness import walk
-from harness.causes import Cause, Code, Diagnosis
+from harness.causes import Cause, Code, Diagnosis, merged
 from harness.diagnosis import outcomes, traffic, untold
 from harness.diagnosis.chains import chains
 from harness.diagnosis.checks import FIRST, THEN
@@ -64,12 +64,13 @@ def look(
     return found
 
 
-def diagnose(
+def diagnose(  # noqa: PLR0913 - a stage, and all that is known of it
     topology: Topology,
     stage: Stage,
     verdicts: Iterable[Verdict],
     lost: Lost,
     evidence: Iterable[Evidence],
+    *,
     alone: tuple[str, ...] = (),
 ) -> Diagnosed:
     """Give every failing cell its cause. `alone` are the cells that were sent again, in order."""
@@ -145,18 +146,11 @@ class _Doctor:
         return Cause(finding.code, finding.node, finding.subject, detail)
 
     def _diagnoses(self, wrong: list[Verdict]) -> tuple[Diagnosis, ...]:
-        groups: dict[tuple[Code, str | None, str | None], list[str]] = {}
-        first_of: dict[tuple[Code, str | None, str | None], Finding] = {}
-        for verdict in wrong:
-            finding = self._found[verdict.cell.id]
-            key = (finding.code, finding.node, finding.subject)
-            groups.setdefault(key, []).append(verdict.cell.id)
-            first_of.setdefault(key, finding)
-        made = [
-            Diagnosis(*key, first_of[key].message, first_of[key].fix, tuple(cells))
-            for key, cells in groups.items()
-        ]
-        return tuple(sorted(made, key=lambda one: (one.code is Code.UNKNOWN, -len(one.cells))))
+        each = ((self._found[one.cell.id], one.cell.id) for one in wrong)
+        return merged(
+            Diagnosis(one.code, one.node, one.subject, one.message, one.fix, (cell,))
+            for one, cell in each
+        )
 
     def _finding(self, verdict: Verdict) -> Finding:
         place = self._place(verdict)

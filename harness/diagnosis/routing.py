@@ -238,7 +238,7 @@ def twice(scene: Scene, address: str, rightful: str) -> Finding | None:
     """An address that somebody has beside who must have it."""
     state = scene.state
     for node, interface in state.holders(address):
-        if node != rightful and node != "switch":
+        if node not in (rightful, "switch"):
             index = [
                 name
                 for name, link in state.links(node).items()

@@ -138,7 +138,7 @@ def _policy(scene: Scene, node: str, flow: Flow, hit: Hit, shown: tuple[str, ...
 def _forward_policy(  # noqa: PLR0913, PLR0917 - a packet, and what ended it
     scene: Scene, node: str, flow: Flow, hit: Hit, lifted: str, shown: tuple[str, ...]
 ) -> Finding:
-    """The policy is DROP: is it to be, or is a rule missing, or wrong?"""
+    """The policy is DROP: it must not be, or a rule is missing, or wrong."""
     chain, pair = hit.chain, f"-i {flow.iif} -o {flow.oif}"
     rule = f"-A FORWARD {pair}"
     almost = next((one for one in chain.rules if _but_for_interface(one, flow)), None)
