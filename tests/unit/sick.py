@@ -23,15 +23,13 @@ Readings = dict[tuple[str, str], Any]
 Change = Callable[[Readings], Any]
 
 RULES = (
-    ("nat", "POSTROUTING", "-A POSTROUTING -o eth2.10 -j MASQUERADE"),
-    ("nat", "POSTROUTING", "-A POSTROUTING -o eth2.20 -j MASQUERADE"),
-    ("filter", "FORWARD",
-     "-A FORWARD -i eth2.10 -o eth2.20 -m state --state RELATED,ESTABLISHED -j ACCEPT"),
-    ("filter", "FORWARD",
-     "-A FORWARD -i eth2.20 -o eth2.10 -m state --state RELATED,ESTABLISHED -j ACCEPT"),
-    ("filter", "FORWARD", "-A FORWARD -i eth2.10 -o eth2.20 -j ACCEPT"),
-    ("filter", "FORWARD", "-A FORWARD -i eth2.20 -o eth2.10 -j ACCEPT"),
-)  # fmt: skip
+    ("nat", "-A POSTROUTING -o eth2.10 -j MASQUERADE"),
+    ("nat", "-A POSTROUTING -o eth2.20 -j MASQUERADE"),
+    ("filter", "-A FORWARD -i eth2.10 -o eth2.20 -m state --state RELATED,ESTABLISHED -j ACCEPT"),
+    ("filter", "-A FORWARD -i eth2.20 -o eth2.10 -m state --state RELATED,ESTABLISHED -j ACCEPT"),
+    ("filter", "-A FORWARD -i eth2.10 -o eth2.20 -j ACCEPT"),
+    ("filter", "-A FORWARD -i eth2.20 -o eth2.10 -j ACCEPT"),
+)
 
 
 def rule(table: str, text: str, packets: int = 0) -> dict[str, Any]:
@@ -64,50 +62,42 @@ def healthy(topology: Topology = TUTORIAL, stage: Stage = Stage.ROUTED) -> Readi
     lab = Lab(topology, stage, State(()))
     found: Readings = {}
     for node in topology.nodes:
-        found[node, "links"] = []
-        found[node, "addresses"] = []
-        found[node, "tables"] = []
+        found |= {(node, kind): [] for kind in ("links", "addresses", "tables", "tc", "firewall")}
+        found |= {(node, kind): [] for kind in ("nftables", "neighbours")}
         found[node, "rules"] = [
             {"priority": 0, "family": 4, "table": "local"},
             {"priority": 32766, "family": 4, "table": "main"},
         ]
         found[node, "conf"] = {"net.ipv4.ip_forward": "0", "net.ipv4.ip_default_ttl": "64"}
-        found[node, "tc"] = []
-        found[node, "firewall"] = []
-        found[node, "nftables"] = []
         found[node, "counters"] = {}
-        found[node, "neighbours"] = []
-    legs = [(host.name, vlan) for host in topology.hosts for vlan in topology.vlans_of_host(host.name)]
-    routers = topology.routers(stage)
-    legs += [(one.host, vlan) for one in routers for vlan, _ in one.addresses]
     for host in topology.hosts:
-        if not host.external:
-            found[host.name, "links"].append(link("eth2", 3, topology.trunk_mac(host.name)))
-        found["switch", "links"].append(
-            link(topology.port(host.name), 5, "0a:00:00:00:00:01", master="trunk", port_state=3)
-        )
-    for node, vlan in dict.fromkeys(legs):
-        if not topology.host(node).external:
-            name = topology.subinterface(vlan)
-            found[node, "links"].append(
-                link(name, vlan, topology.trunk_mac(node), vlan_id=vlan)
-            )
-            _addressed(found, lab, node, vlan, name)
+        _host(found, lab, host.name)
     for end in topology.endpoints:
         vlan = topology.vlan(end.vlan)
         mode = {"macvlan_mode": vlan.mode, "parent_index": end.vlan}
         found[end.name, "links"].append(link("eth0", 2, end.mac, kind="macvlan", **mode))
         _addressed(found, lab, end.name, end.vlan, "eth0")
-        if vlan.gateway:
-            found[end.name, "tables"].append(route("default", str(vlan.gateway), "eth0"))
-    for one in routers:
-        if not topology.host(one.host).external:
-            found[one.host, "conf"]["net.ipv4.ip_forward"] = "1"
-            found[one.host, "firewall"] = [
-                policy("filter", "FORWARD", "ACCEPT"),
-                *(rule(table, text) for table, _, text in RULES),
-            ]
+        found[end.name, "tables"].append(route("default", str(vlan.gateway), "eth0"))
     return found
+
+
+def _host(found: Readings, lab: Lab, host: str) -> None:
+    topology, router = lab.topology, lab.router(host)
+    port = link(topology.port(host), 5, "0a:00:00:00:00:01", master="trunk", port_state=3)
+    found["switch", "links"].append(port)
+    if topology.host(host).external:
+        return
+    mac = topology.trunk_mac(host)
+    found[host, "links"].append(link("eth2", 3, mac))
+    legs = [vlan for vlan, _ in router.addresses] if router else []
+    for vlan in dict.fromkeys((*topology.vlans_of_host(host), *legs)):
+        name = topology.subinterface(vlan)
+        found[host, "links"].append(link(name, vlan, mac, vlan_id=vlan))
+        _addressed(found, lab, host, vlan, name)
+    if router:
+        found[host, "conf"]["net.ipv4.ip_forward"] = "1"
+        rules = [rule(table, text) for table, text in RULES]
+        found[host, "firewall"] = [policy("filter", "FORWARD", "ACCEPT"), *rules]
 
 
 def _addressed(found: Readings, lab: Lab, node: str, vlan: int, name: str) -> None:
