@@ -172,15 +172,16 @@ def _echo_ignored(scene: Scene) -> Finding | None:
 
 def _mac(scene: Scene) -> Finding | None:
     """Whether an end of the cell has another MAC address, or another endpoint has that of one."""
-    topology, lab = scene.topology, scene.lab
-    ends = [one for one in (scene.cell.dst, scene.cell.src) if one in topology.endpoint_vlans]
-    for node in ends:
-        link = scene.state.link(node, "eth0")
-        mode = topology.vlan(topology.endpoint_vlans[node]).mode
-        if link and link["mac"] != lab.mac(node) and mode != "passthru":
+    topology, lab, cell = scene.topology, scene.lab, scene.cell
+    for node in (cell.dst, cell.src, *cell.expectation.via):
+        vlan = topology.endpoint_vlans.get(node)
+        if vlan is not None and topology.vlan(vlan).mode == "passthru":
+            continue  # it has its parent's
+        link = scene.state.link(node, "eth0") if vlan is not None else None
+        if link and link["mac"] != lab.mac(node):
             return routing.wrong_mac(scene, node, "eth0", link["mac"])
         for other in lab.owners(lab.mac(node)):
-            if other != node and other in topology.endpoint_vlans and mode != "passthru":
+            if other != node and other in topology.endpoint_vlans:
                 return routing.wrong_mac(scene, other, "eth0", lab.mac(node))
     return None
 
@@ -190,7 +191,7 @@ def _twice(scene: Scene) -> Finding | None:
     topology, cell = scene.topology, scene.cell
     for node, other in ((cell.dst, cell.src), (cell.src, cell.dst)):
         address = address_of(topology, node, other)
-        found = routing.twice(scene, address, node) if address else None
+        found = routing.twice(scene.lab, address, node) if address else None
         if found:
             return found
     return None

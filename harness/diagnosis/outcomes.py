@@ -156,7 +156,8 @@ def altered(lab: Lab, verdict: Verdict) -> Finding | None:
     if expected.outcome is not Outcome.REACHED or not seen.arrived:
         return None
     if seen.seen_source != expected.seen_source and seen.seen_source:
-        return _readdressed(lab, cell) or _translated(lab, cell, seen.seen_source)
+        found = _readdressed(lab, cell) or _translated(lab, cell, seen.seen_source)
+        return found or _another_way(lab, verdict)
     if seen.outcome is not Outcome.REACHED:
         return None
     if expected.ttl is not None and seen.seen_ttl != expected.ttl:

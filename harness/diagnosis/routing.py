@@ -9,7 +9,7 @@ from harness import walk
 from harness.causes import Code
 from harness.diagnosis.filtering import Flow
 from harness.diagnosis.place import Kind
-from harness.diagnosis.scene import Finding, Scene, assigned, ip_of
+from harness.diagnosis.scene import Finding, Lab, Scene, assigned, ip_of
 from harness.diagnosis.state import within
 from harness.topology import Topology
 
@@ -244,12 +244,12 @@ def without_arp(scene: Scene, node: str, interface: str) -> Finding:
 
 def _answered_by(scene: Scene, owner: str, target: str, address: str) -> Finding | None:
     """Somebody else answered for the address: it has it too, or it answers for others."""
-    return twice(scene, address, target) or proxy(scene, owner)
+    return twice(scene.lab, address, target) or proxy(scene, owner)
 
 
-def twice(scene: Scene, address: str, rightful: str) -> Finding | None:
+def twice(lab: Lab, address: str, rightful: str) -> Finding | None:
     """An address that somebody has beside who must have it."""
-    state = scene.state
+    state = lab.state
     for node, interface in state.holders(address):
         if node not in (rightful, "switch"):
             index = [
