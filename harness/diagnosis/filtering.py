@@ -149,7 +149,7 @@ class _Walker:
 def answer(condition: Condition, flow: Flow) -> bool | None:
     """Whether a packet is as a condition wants it; None if it is not known."""
     found = [_one(condition.field, value, flow) for value in condition.values]
-    if None in found and True not in found:
+    if not found or (None in found and True not in found):
         return None
     return (True in found) is not condition.inverted
 
