@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness import walk
 from harness.flow import Absent, Cell, Observation, Outcome, Point
-from harness.path import Trace, trace
+from harness.path import Trace, reply_lost_at, trace, way_back
 from harness.record import BEACON, Record, Sent, Wave
 from harness.sightings import ICMP, ICMPV6, Leg, Sighting, Sightings
 from harness.topology import Topology
@@ -106,12 +106,20 @@ class _Looker:
             path=found.hops,
             strays=found.strays,
             missing=found.missing,
-            lost_at=None if arrival else found.lost_at,
+            lost_at=self._lost_at(found, outcome, arrived=arrival is not None),
             seen_source=arrival.src_ip if arrival and not self._cell.probe.is_layer2 else None,
             seen_ttl=arrival.ttl if arrival else None,
             rtt_ms=self._rtt(found),
             gone=self._gone,
         )
+
+    def _lost_at(self, found: Trace, outcome: Outcome, *, arrived: bool) -> Point | None:
+        """Where the probe was not seen any more; if it arrived in silence, where its reply was."""
+        if not arrived:
+            return found.lost_at
+        if outcome is not Outcome.SILENT:
+            return None
+        return reply_lost_at(way_back(self._topology, self._cell, self.path), self._mine)
 
     def beacon(self) -> Observation:
         """Of a beacon it matters only whether it arrived."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__, topology
+from harness.causes import merged
 from harness.conductor import StageResult
 from harness.report import folder
 from harness.report.model import Run, RunReport
@@ -65,6 +66,7 @@ def report(
         leftovers=leftovers,
         other_failures=failures[0],
         errors=failures[1],
+        diagnoses=merged(one for result in results for one in result.diagnoses),
     )
 
 

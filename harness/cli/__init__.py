@@ -5,7 +5,7 @@ Every verb imports what it needs when it runs, so that help and `list` answer at
 
 from __future__ import annotations
 
-from harness.cli import explain, labs, runs, topologies
+from harness.cli import causes, explain, labs, runs, topologies
 from harness.cli.boundary import Program
 
 cli = Program(
@@ -22,7 +22,14 @@ cli = Program(
     harness down                      end it
     """,
 )
-verbs = (*runs.VERBS[:1], *topologies.VERBS, *runs.VERBS[1:], *labs.VERBS, *explain.VERBS)
+verbs = (
+    *runs.VERBS[:1],
+    *topologies.VERBS,
+    *runs.VERBS[1:],
+    *labs.VERBS,
+    *explain.VERBS,
+    *causes.VERBS,
+)
 for verb in verbs:
     cli.add_command(verb)
 

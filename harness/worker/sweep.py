@@ -15,12 +15,21 @@ import time
 from typing import Any
 
 from harness.worker import neighbours, probes, routes
-from harness.worker.taps import Sighting, Tap, close, keep_stamping, opened
+from harness.worker.taps import Sighting, Tap, absent, close, keep_stamping, opened
 
 BATCH = 64
 """Probes sent between two drains, so that no tap's buffer and no macvlan queue overflows."""
 
 Plan = dict[str, Any]
+
+_in_vain = [0]
+"""Probes whose reply was awaited and did not come, since somebody asked."""
+
+
+def unanswered() -> int:
+    """How many awaited replies did not come in all sweeps since this was last asked."""
+    found, _in_vain[0] = _in_vain[0], 0
+    return found
 
 
 def sweep(plan: Plan) -> dict[str, Any]:
@@ -39,7 +48,7 @@ def sweep(plan: Plan) -> dict[str, Any]:
         keep_stamping(plan["nodes"])
         session = _Sweep(taps, responders, plan["routers"])
         waves = [session.wave(wave, plan["nodes"]) for wave in plan["waves"]]
-        counts = [tap.count() for tap in taps]
+        counts = [tap.count() for tap in taps] + absent(plan["taps"], taps)
     finally:
         os.sched_setaffinity(0, affinity)
     close(responders.end() + session.ended)
@@ -52,11 +61,10 @@ class _Sweep:
     def __init__(self, taps: list[Tap], responders: probes.Responders, routers: list[str]) -> None:
         self.frames: list[Sighting] = []
         self.ended: list[socket.socket] = []
-        self._taps = taps
+        self._taps = {tap.number: tap for tap in taps}
         self._routers = routers
         self._responders = responders
         self._by_fileno = {tap.fileno(): tap for tap in taps}
-        self._by_number = {tap.number: tap for tap in taps}
         self._poll = select.epoll()
         for fileno in (*self._by_fileno, *responders.filenos()):
             self._poll.register(fileno, select.EPOLLIN)
@@ -73,10 +81,12 @@ class _Sweep:
             if number % BATCH == BATCH - 1:
                 self._serve(0, senders)
         self._wait(senders, wave["deadline"], wave["quiet"])
+        refused = [probe for probe, (_, _, no) in zip(wave["probes"], sent) if no is not None]
+        _in_vain[0] += len(senders.awaited.pending) + sum(probe["await"] for probe in refused)
         # Counted before the last drain and from after the first moment: what taps saw and no
         # router counted leaves a doubt, what a router counted and no tap saw would hide one.
         after = [routes.unrouted(router) for router in self._routers]
-        self._drain(self._taps, senders)
+        self._drain(list(self._taps.values()), senders)
         closed = time.time_ns()
         asked = self._routes(first)
         table = neighbours.table(nodes)
@@ -95,9 +105,9 @@ class _Sweep:
         """What the routers say of all that came in at them since a frame."""
         came: dict[int, list[bytes]] = {}
         for number, _, outgoing, raw in self.frames[first:]:
-            if not outgoing and self._by_number[number].node in self._routers:
+            if not outgoing and self._taps[number].node in self._routers:
                 came.setdefault(number, []).append(raw)
-        taps = [(self._by_number[number], raws) for number, raws in came.items()]
+        taps = [(self._taps[number], raws) for number, raws in came.items()]
         return [one for tap, raws in taps for one in routes.asked((tap.node, tap.interface), raws)]
 
     def _wait(self, senders: probes.Senders, deadline: float, quiet: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import socket
 import struct
 import threading
@@ -30,6 +31,9 @@ AUXDATA = struct.Struct("=IIIHHHH")
 
 GONE = (None, errno.ENOENT, errno.ENODEV, errno.ENXIO)
 """No such namespace or interface any more; if_nametoindex() of Python 3.9 gives no number."""
+SIOCGIFFLAGS, IFF_UP = 0x8913, 1
+INTERFACE_FLAGS = struct.Struct("=16sH22x")
+"""`struct ifreq` of <linux/if.h> with flags."""
 
 BUFFER_OCTETS = 8 << 20
 """Room for some 4,000 small frames (each costs the kernel about 2 KiB) between two drains."""
@@ -55,7 +59,7 @@ class Tap:
 
     def __init__(self, node: str, interface: str) -> None:
         self.number, self.node, self.interface = 0, node, interface
-        self.down = False
+        self.down = self.shut = False
         with namespaces.entered(node):
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         self.socket.setblocking(False)
@@ -67,6 +71,15 @@ class Tap:
     def fileno(self) -> int:
         """For poll(2)."""
         return self.socket.fileno()
+
+    def is_up(self) -> bool:
+        """Whether its interface is up; False where it is gone."""
+        asked = INTERFACE_FLAGS.pack(self.interface.encode(), 0)
+        try:
+            answer = fcntl.ioctl(self.socket, SIOCGIFFLAGS, asked)
+        except OSError:
+            return False
+        return bool(INTERFACE_FLAGS.unpack(answer)[1] & IFF_UP)
 
     def drain(self) -> list[Sighting]:
         """Everything captured since the last drain."""
@@ -85,7 +98,11 @@ class Tap:
             found.append((self.number, *_restored(bytes(_room[:size]), ancillary, outgoing)))
 
     def count(self) -> dict[str, Any]:
-        """What the tap got and lost since it was last asked; a socket that has ended is down."""
+        """What the tap got and lost since it was last asked; a socket that has ended is down.
+
+        `shut` is one whose interface was down before and is so still: had it been up meanwhile, the
+        tap would have seen what passed.
+        """
         packets = drops = 0
         try:
             answer = self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
@@ -94,7 +111,7 @@ class Tap:
             self.down = True
         return {
             "node": self.node, "interface": self.interface, "packets": packets, "drops": drops,
-            "down": self.down,
+            "down": self.down, "shut": self.shut and not packets and not self.is_up(),
         }  # fmt: skip
 
 
@@ -115,7 +132,8 @@ def opened(where: list[tuple[str, str]]) -> list[Tap]:
     """Taps for a sweep, in the order of `where`; empty, and counting from nothing.
 
     One that an earlier sweep opened is used again, if its interface is still the same and was never
-    down: closing a tap is what costs time. Where there is no such interface there is no tap.
+    down: closing a tap is what costs time. An interface
+    that is not there has none: nothing can pass it.
     """
     found: dict[tuple[str, str, int], Tap] = {}
     for number, (node, interface) in enumerate(where):
@@ -128,6 +146,7 @@ def opened(where: list[tuple[str, str]]) -> list[Tap]:
                 raise
             continue
         tap.number = number
+        tap.shut = not tap.is_up()
         found[key] = tap
     close([tap.socket for tap in _open.values()])
     _open.clear()
@@ -141,6 +160,27 @@ def _ready(tap: Tap | None) -> Tap | None:
         tap.drain()
         tap.count()
     return tap if tap and not tap.down else None
+
+
+def absent(where: list[tuple[str, str]], taps: list[Tap]) -> list[dict[str, Any]]:
+    """What counts for interfaces without a tap: they are shut, unless they are there by now."""
+    seen = {(tap.node, tap.interface) for tap in taps}
+    return [
+        {
+            "node": node, "interface": interface, "packets": 0, "drops": 0, "down": True,
+            "shut": not _is_there(node, interface),
+        }
+        for node, interface in where
+        if (node, interface) not in seen
+    ]  # fmt: skip
+
+
+def _is_there(node: str, interface: str) -> bool:
+    try:
+        with namespaces.entered(node):
+            return interface in [name for _, name in socket.if_nameindex()]
+    except OSError:  # nor is its namespace
+        return False
 
 
 def keep_stamping(nodes: list[str]) -> None:
