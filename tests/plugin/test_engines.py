@@ -14,7 +14,7 @@ NONE = "this lab runs no container engine; --lab-backend docker makes one that d
 def test_a_lab_without_engines_has_nothing_to_ask_them(project: Project) -> None:
     """Each test of networks and containers is skipped, with the reason; the run is no failure."""
     result = project.run("suites/test_docker_state.py", "suites/test_host_state.py", "-rs")
-    assert result.parseoutcomes() == {"passed": 36, "skipped": 7}
+    assert result.parseoutcomes() == {"passed": 45, "skipped": 7}
     result.stdout.fnmatch_lines([f"SKIPPED * suites/test_docker_state.py: {NONE}"])
 
 
