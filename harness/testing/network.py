@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.flow import Point
+from harness.frame import dissect
 from harness.testing.faults import Faults, Passing, Tap
 from harness.testing.frames import tagged, untagged
-from harness.testing.state import Link, State
+from harness.testing.state import Blocks, Link, State
 
 TICK_NS = 1_000
 """What a frame needs from one point to the next."""
@@ -49,13 +50,16 @@ class Network:
     def send(self, node: str, interface: str, raw: bytes) -> None:
         """Send a frame out of a node's interface, and carry it wherever it goes."""
         link = self.state.link((node, interface))
+        if not link.up or _lost(link.loses_out, raw):
+            return
+        raw = _retagged(link.retags_out, raw)
         if not self._passes(node, link, "out", raw):
             return
         if link.kind == "macvlan" and link.parent:
             self._from_macvlan(node, link.parent, raw)
         elif link.kind == "vlan" and link.parent:
             self.send(*link.parent, tagged(raw, link.vlan or 0))
-        elif link.parent and link.master:
+        elif link.parent and link.port:
             self._over_wire(link.parent, raw)
         elif link.parent:
             self._into_switch(*link.parent, raw)
@@ -84,8 +88,9 @@ class Network:
 
     def _arrive(self, node: str, link: Link, raw: bytes) -> None:
         """A frame comes in at an interface."""
-        if not self._passes(node, link, "in", raw):
+        if not link.up or not self._passes(node, link, "in", raw) or _lost(link.loses_in, raw):
             return
+        raw = _retagged(link.retags_in, raw)
         vlan, inner = untagged(raw)
         for name, sub in self.state.children((node, link.name), "vlan"):
             if sub.vlan == vlan:
@@ -122,18 +127,30 @@ class Network:
     def _into_switch(self, switch: str, port: str, raw: bytes) -> None:
         """Through the bridge: to the port of the MAC address, to all if it is nobody's."""
         came_in = self.state.link((switch, port))
-        if not self._passes(switch, came_in, "in", raw):
+        if not came_in.up or not self._passes(switch, came_in, "in", raw):
             return
-        ports = [
-            link
-            for link in self.state.nodes[switch].links.values()
-            if link.master == came_in.master and (link.name != port or link.hairpin)
-        ]
-        known = None if _is_group(raw) else self._host_of(raw[:6].hex(":"))
-        for link in ports:
-            host = link.parent[0] if link.parent else ""
-            if known in (None, host) and link.parent and self._passes(switch, link, "out", raw):
-                self._over_wire(link.parent, raw)
+        if _lost(came_in.loses_in, raw) or came_in.master is None:
+            return
+        raw = _retagged(came_in.retags_in, raw)
+        links = self.state.nodes[switch].links
+        self.state.learned[raw[6:12].hex(":")] = port
+        if _lost(links[came_in.master].loses_in, raw):
+            return
+        known = None if _is_group(raw) else self._port_of(raw[:6].hex(":"), came_in.master)
+        for link in links.values():
+            on_bridge = link.master == came_in.master and (link.name != port or link.hairpin)
+            if on_bridge and known in (None, link.name):
+                self.send(switch, link.name, raw)
+
+    def _port_of(self, mac: str, bridge: str) -> str | None:
+        """The switch port where a MAC address was seen last, or else is."""
+        if mac in self.state.learned:
+            return self.state.learned[mac]
+        host = self._host_of(mac)
+        links = self.state.nodes["switch"].links.values()
+        on_bridge = (one for one in links if one.master == bridge and one.parent)
+        ports = (one.name for one in on_bridge if one.parent and one.parent[0] == host)
+        return next(ports, None)
 
     def _host_of(self, mac: str) -> str | None:
         """The host behind whose port a MAC address is."""
@@ -142,6 +159,19 @@ class Network:
                 if link.mac == mac and link.parent:
                     return link.parent[0] if link.kind == "macvlan" else name
         return None
+
+
+def _lost(blocks: Blocks, raw: bytes) -> bool:
+    return any(blocked(dissect(raw)) for blocked in blocks)
+
+
+def _retagged(tags: dict[int, int | None], raw: bytes) -> bytes:
+    """A frame whose outer tag is another, or gone."""
+    vlan, inner = untagged(raw) if tags else (None, raw)
+    if vlan is None or vlan not in tags:
+        return raw
+    made = tags[vlan]
+    return inner if made is None else tagged(inner, made)
 
 
 def _taken(children: list[tuple[str, Link]], raw: bytes) -> list[Link]:

@@ -93,7 +93,7 @@ class Readings:
 
     def neighbours(self, name: str) -> list[Answer]:
         """The neighbour entries of a node."""
-        entries = self.stacks.neighbours if self.stacks else {}
+        entries = self.stacks.arp.table if self.stacks else {}
         return [
             {"node": node, "interface": 2, "address": address, "mac": mac, "state": state}
             for (node, address), (mac, state) in entries.items()
