@@ -96,11 +96,13 @@ class TapCount:
     packets: int
     drops: int
     down: bool
+    shut: bool = False
+    """Whether its interface was down, or not there, all the time: then nothing passed it."""
 
     @property
     def lossless(self) -> bool:
         """Whether the absence of a frame at this tap means anything."""
-        return not self.drops and not self.down
+        return not self.drops and (self.shut or not self.down)
 
 
 @dataclass(frozen=True)

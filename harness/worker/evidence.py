@@ -13,7 +13,7 @@ from typing import Any, Callable
 
 from pyroute2.netlink.nfnetlink.nfctsocket import nfct_msg
 
-from harness.worker import firewall, namespaces, neighbours, netlink, process, vlan
+from harness.worker import firewall, inquiry, namespaces, neighbours, netlink, process, vlan
 
 Reading = dict[str, Any]
 
@@ -46,6 +46,9 @@ ROUTE_TO, ROUTE_INTERFACE, ROUTE_VIA, ROUTE_SOURCE = 1, 4, 5, 7
 """RTM_GETROUTE, and RTA_DST, RTA_OIF, RTA_GATEWAY and RTA_PREFSRC of <linux/rtnetlink.h>."""
 ROUTE = struct.Struct("=BB10x")
 """`struct rtmsg` of <linux/rtnetlink.h>: family, length of the destination's prefix, and zeros."""
+
+IFF_NOARP = 0x80
+"""<linux/if.h>."""
 
 MAIN_TABLE = 254
 """RT_TABLE_MAIN of <linux/rtnetlink.h>."""
@@ -113,11 +116,13 @@ def _link(message: Any, names: dict[int, str]) -> dict[str, Any]:
     stats = message.get("stats64") or message.get("stats")
     link = {
         "name": message.get("ifname"),
+        "index": message["index"],
         "kind": kind,
         "mac": message.get("address"),
         "mtu": message.get("mtu"),
         "state": message.get("operstate"),
         "up": bool(message["flags"] & 1),
+        "arp": not message["flags"] & IFF_NOARP,
         "promiscuity": message.get("promiscuity"),
         "master": names.get(message.get("master")),
         "alias": message.get("ifalias"),
@@ -127,8 +132,18 @@ def _link(message: Any, names: dict[int, str]) -> dict[str, Any]:
     if kind == "vlan" and data:
         link["vlan_id"] = data.get("vlan_id")
         link["parent"] = names.get(message.get("link"))
-    if kind == "macvlan" and data:
+    elif kind == "veth" and message.get("link_netnsid") is None:
+        link["vlan_id"] = vlan.id_behind(names.get(message.get("link")))
+    elif kind == "macvlan" and data:
         link["macvlan_mode"] = data.get("macvlan_mode")
+        link["parent_index"] = message.get("link")
+    elif kind == "bridge" and data:
+        link["vlan_filtering"] = data.get("br_vlan_filtering")
+    port = info.get("slave_data") if info else None
+    if port and kind != "bridge" and info.get("slave_kind") == "bridge":
+        link["port_state"] = port.get_attr("IFLA_BRPORT_STATE")
+        link["port_isolated"] = port.get_attr("IFLA_BRPORT_ISOLATED")
+        link["hairpin"] = port.get_attr("IFLA_BRPORT_MODE")
     return link
 
 
@@ -280,9 +295,10 @@ _READERS: dict[str, tuple[str, Callable[[str], tuple[Any, str]]]] = {
     "fdb": ("bridge fdb show", _bridge_fdb),
     "conntrack": ("conntrack -L", _conntrack),
     "sysctls": ("sysctl --all", _sysctls),
+    **inquiry.READERS,
 }
 
-KINDS = (*_READERS, "firewall")
-"""Every kind of reading but `route-get`."""
+KINDS = (*(kind for kind in _READERS if kind not in inquiry.READERS), "firewall")
+"""Every kind of reading but `route-get` and those that only a diagnosis needs."""
 
 __all__ = ["KINDS", "facts", "read", "versions"]

@@ -30,6 +30,12 @@ FAMILIES = {
     "udp6": socket.AF_INET6,
     "tcp6": socket.AF_INET6,
 }
+FREEBIND = {
+    socket.AF_INET: (socket.IPPROTO_IP, 15),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 78),
+}
+"""IP_FREEBIND of <linux/in.h>, IPV6_FREEBIND of <linux/in6.h>: a destination that has lost its
+address is a fault to find, not an error of the sweep."""
 TCP_FASTOPEN_NO_COOKIE = 34
 """<linux/tcp.h>: put data into the SYN without a cookie (RFC 7413, Linux 4.15)."""
 MSG_FASTOPEN = 0x20000000
@@ -208,6 +214,8 @@ class Responders:
         self._keep(listener, None)
 
     def _layer2(self, want: dict[str, Any]) -> None:
+        if want["interface"] not in [name for _, name in socket.if_nameindex()]:
+            return  # nothing arrives where there is no interface
         listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self._listeners.append(listener)
         listener.bind((want["interface"], wire.ETH_P_PROBE))
@@ -253,6 +261,7 @@ def _open_udp(kind: str) -> socket.socket:
 def _listener(family: int, kind: int, node: str, address: str) -> socket.socket:
     opened = socket.socket(family, kind)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    opened.setsockopt(*FREEBIND[family], 1)
     try:
         opened.bind((address, wire.ECHO_PORT))
     except OSError as error:

@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from harness.worker import neighbours, probes, routes
-from harness.worker.taps import Sighting, Tap, close, keep_stamping, opened
+from harness.worker.taps import Sighting, Tap, absent, close, keep_stamping, opened
 
 BATCH = 64
 """Probes sent between two drains, so that no tap's buffer and no macvlan queue overflows."""
@@ -38,7 +38,7 @@ def sweep(plan: Plan) -> dict[str, Any]:
         keep_stamping(plan["nodes"])
         session = _Sweep(taps, responders, plan["routers"])
         waves = [session.wave(wave, plan["nodes"]) for wave in plan["waves"]]
-        counts = [tap.count() for tap in taps]
+        counts = [tap.count() for tap in taps] + absent(plan["taps"], taps)
     finally:
         os.sched_setaffinity(0, affinity)
     close(responders.end() + session.ended)
@@ -51,7 +51,7 @@ class _Sweep:
     def __init__(self, taps: list[Tap], responders: probes.Responders, routers: list[str]) -> None:
         self.frames: list[Sighting] = []
         self.ended: list[socket.socket] = []
-        self._taps = taps
+        self._taps = {tap.number: tap for tap in taps}
         self._routers = routers
         self._responders = responders
         self._by_fileno = {tap.fileno(): tap for tap in taps}
@@ -74,7 +74,7 @@ class _Sweep:
         # Counted before the last drain and from after the first moment: what taps saw and no
         # router counted leaves a doubt, what a router counted and no tap saw would hide one.
         after = [routes.unrouted(router) for router in self._routers]
-        self._drain(self._taps, senders)
+        self._drain(list(self._taps.values()), senders)
         closed = time.time_ns()
         asked = self._routes(first)
         table = neighbours.table(nodes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import socket
 import struct
 import threading
@@ -27,6 +28,10 @@ SO_RCVBUFFORCE = 33
 STATUS_VLAN_VALID, STATUS_VLAN_TPID_VALID = 1 << 4, 1 << 6
 AUXDATA = struct.Struct("=IIIHHHH")
 """`struct tpacket_auxdata` of <linux/if_packet.h>."""
+
+SIOCGIFFLAGS, IFF_UP = 0x8913, 1
+INTERFACE_FLAGS = struct.Struct("=16sH22x")
+"""`struct ifreq` of <linux/if.h> with flags."""
 
 BUFFER_OCTETS = 8 << 20
 """Room for some 4,000 small frames (each costs the kernel about 2 KiB) between two drains."""
@@ -48,7 +53,7 @@ class Tap:
 
     def __init__(self, node: str, interface: str) -> None:
         self.number, self.node, self.interface = 0, node, interface
-        self.down = False
+        self.down = self.shut = False
         with namespaces.entered(node):
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         self.socket.setblocking(False)
@@ -60,6 +65,15 @@ class Tap:
     def fileno(self) -> int:
         """For poll(2)."""
         return self.socket.fileno()
+
+    def is_up(self) -> bool:
+        """Whether its interface is up; False where it is gone."""
+        asked = INTERFACE_FLAGS.pack(self.interface.encode(), 0)
+        try:
+            answer = fcntl.ioctl(self.socket, SIOCGIFFLAGS, asked)
+        except OSError:
+            return False
+        return bool(INTERFACE_FLAGS.unpack(answer)[1] & IFF_UP)
 
     def drain(self) -> list[Sighting]:
         """Everything captured since the last drain."""
@@ -78,7 +92,11 @@ class Tap:
             found.append((self.number, *_restored(octets, ancillary, outgoing)))
 
     def count(self) -> dict[str, Any]:
-        """What the tap got and lost since it was last asked; a socket that has ended is down."""
+        """What the tap got and lost since it was last asked; a socket that has ended is down.
+
+        `shut` is one whose interface was down before and is so still: had it been up meanwhile, the
+        tap would have seen what passed.
+        """
         packets = drops = 0
         try:
             answer = self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
@@ -87,7 +105,7 @@ class Tap:
             self.down = True
         return {
             "node": self.node, "interface": self.interface, "packets": packets, "drops": drops,
-            "down": self.down,
+            "down": self.down, "shut": self.shut and not packets and not self.is_up(),
         }  # fmt: skip
 
 
@@ -107,13 +125,18 @@ def enlarge(own: socket.socket) -> int:
 def opened(where: list[tuple[str, str]]) -> list[Tap]:
     """Taps for a sweep, in the order of `where`; empty, and counting from nothing.
 
+    An interface that is not there has none: nothing can pass it.
+
     One that an earlier sweep opened is used again, if its interface is still the same and was never
     down: closing a tap is what costs time.
     """
     found: dict[tuple[str, str, int], Tap] = {}
     for number, (node, interface) in enumerate(where):
         with namespaces.entered(node):
-            key = (node, interface, socket.if_nametoindex(interface))
+            try:
+                key = (node, interface, socket.if_nametoindex(interface))
+            except OSError:
+                continue
         tap = _open.pop(key, None)
         if tap:
             tap.drain()
@@ -121,11 +144,29 @@ def opened(where: list[tuple[str, str]]) -> list[Tap]:
         if tap is None or tap.down:
             tap = Tap(node, interface)
         tap.number = number
+        tap.shut = not tap.is_up()
         found[key] = tap
     close([tap.socket for tap in _open.values()])
     _open.clear()
     _open.update(found)
     return list(found.values())
+
+
+def absent(where: list[tuple[str, str]], taps: list[Tap]) -> list[dict[str, Any]]:
+    """What counts for interfaces without a tap: they are shut, unless they are there by now."""
+    seen = {(tap.node, tap.interface) for tap in taps}
+    found = []
+    for node, interface in where:
+        if (node, interface) not in seen:
+            with namespaces.entered(node):
+                came = interface in [name for _, name in socket.if_nameindex()]
+            found.append(
+                {
+                    "node": node, "interface": interface, "packets": 0, "drops": 0, "down": True,
+                    "shut": not came,
+                }
+            )  # fmt: skip
+    return found
 
 
 def keep_stamping(nodes: list[str]) -> None:

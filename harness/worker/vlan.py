@@ -62,6 +62,12 @@ def delete(node: str, parent: str, vlan_id: int, name: str) -> None:
     netlink.link("del", index=netlink.link_lookup(ifname=name)[0])
 
 
+def id_behind(peer: str | None) -> int | None:
+    """The VLAN of a sub-interface by the far end of its veth pair; None if it is none of these."""
+    digits = (peer or "").partition("vlan")[2]
+    return int(digits) if peer == f"vlan{digits}" and digits.isdecimal() else None
+
+
 def _kernel_has_8021q() -> bool:
     """Try it in the worker's own namespace, which has nothing else in it."""
     with namespaces.entered(None), IPRoute() as netlink:

@@ -1,0 +1,253 @@
+"""Readings that only a diagnosis needs: policy rules, all routes, filters of tc and nftables, counts.
+
+They are taken when something failed, of a lab that is still as it was; a green run does not pay for
+them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from typing import Any, Callable
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from harness.worker import namespaces, netlink, process
+
+NETLINK_NETFILTER = 12
+TABLE_GET = (10 << 8) | 1
+"""NFNL_SUBSYS_NFTABLES and NFT_MSG_GETTABLE of <linux/netfilter/nf_tables.h>."""
+
+INTERFACE_KEYS = (
+    "rp_filter", "arp_ignore", "arp_filter", "arp_announce", "proxy_arp", "forwarding",
+)  # fmt: skip
+IPV6_INTERFACE_KEYS = ("disable_ipv6", "forwarding", "proxy_ndp")
+KEYS = (
+    "net.ipv4.ip_forward",
+    "net.ipv4.ip_default_ttl",
+    "net.ipv4.icmp_echo_ignore_all",
+    "net.ipv6.icmp.echo_ignore_all",
+    "net.ipv6.conf.all.hop_limit",
+    "net.bridge.bridge-nf-call-iptables",
+    "net.bridge.bridge-nf-call-arptables",
+    "net.bridge.bridge-nf-filter-vlan-tagged",
+    "net.netfilter.nf_conntrack_count",
+    "net.netfilter.nf_conntrack_max",
+    "net.netfilter.nf_conntrack_tcp_be_liberal",
+)
+
+ROUTE_TYPES = {
+    1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole",
+    7: "unreachable", 8: "prohibit", 9: "throw", 10: "nat",
+}  # fmt: skip
+"""RTN_* of <linux/rtnetlink.h>, by the names of ip(8)."""
+OF_THE_KERNEL = ("local", "broadcast", "anycast", "multicast")
+RULE_ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
+"""FR_ACT_* of <linux/fib_rules.h>, by the names of ip-rule(8)."""
+TABLES = {253: "default", 254: "main", 255: "local"}
+"""/etc/iproute2/rt_tables."""
+CLONED = 0x200
+
+CLSACT = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
+"""TC_H_CLSACT with its minors (<linux/pkt_sched.h>)."""
+PLAIN_QDISCS = ("noqueue", "clsact", "ingress", "pfifo_fast", "mq", "fq_codel", "fq")
+"""What a healthy interface has, and what holds filters."""
+
+Parsed = tuple[Any, str]
+
+
+def _tables(node: str) -> Parsed:
+    """Routes of every table but what the kernel makes of addresses."""
+    found = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for message in namespaces.route(node).get_routes(family=family):
+            kind = ROUTE_TYPES.get(message["type"], str(message["type"]))
+            if kind in OF_THE_KERNEL or message["flags"] & CLONED:
+                continue
+            number = message.get("table") or message["table"]
+            dst = f"{message.get('dst')}/{message['dst_len']}" if message.get("dst") else "default"
+            found.append(
+                {
+                    "table": TABLES.get(number, str(number)),
+                    "type": kind,
+                    "dst": dst,
+                    "family": 4 if family == socket.AF_INET else 6,
+                    "via": message.get("gateway"),
+                    "index": message.get("oif"),
+                    "metric": message.get("priority") or 0,
+                    "source": message.get("prefsrc"),
+                }
+            )
+    with namespaces.entered(node):
+        for one in found:
+            one["interface"] = _name(one.pop("index"))
+    return found, _lines(found)
+
+
+def _rules(node: str) -> Parsed:
+    """Policy routing rules, in their order."""
+    found = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for message in namespaces.route(node).get_rules(family=family):
+            number = message.get("table") or message["table"]
+            action = message["action"]
+            found.append(
+                {
+                    "priority": message.get("priority") or 0,
+                    "family": 4 if family == socket.AF_INET else 6,
+                    "action": RULE_ACTIONS.get(action, str(action)),
+                    "table": TABLES.get(number, str(number)),
+                    "src": _network(message, "src"),
+                    "dst": _network(message, "dst"),
+                    "iif": message.get("iifname"),
+                    "oif": message.get("oifname"),
+                    "mark": message.get("fwmark"),
+                    "protocol": message.get("ip_proto"),
+                    "inverted": bool(message["flags"] & 2),
+                }
+            )
+    return found, _lines(found)
+
+
+def _network(message: Any, end: str) -> Any:
+    address = message.get(end)
+    return f"{address}/{message[end + '_len']}" if address else None
+
+
+def _conf(node: str) -> Parsed:
+    """The sysctls that decide about packets, of the node and of each interface."""
+    found = {}
+    with namespaces.entered(node):
+        for family, keys in (("ipv4", INTERFACE_KEYS), ("ipv6", IPV6_INTERFACE_KEYS)):
+            top = f"/proc/sys/net/{family}/conf"
+            for interface in sorted(os.listdir(top)) if os.path.isdir(top) else []:
+                for key in keys:
+                    found[f"net.{family}.conf.{interface}.{key}"] = _said(
+                        f"{top}/{interface}/{key}"
+                    )
+        for key in KEYS:
+            found[key] = _said("/proc/sys/" + key.replace(".", "/"))
+    said = {key: value for key, value in found.items() if value is not None}
+    return said, "".join(f"{key} = {value}\n" for key, value in said.items())
+
+
+def _said(path: str) -> Any:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return None
+
+
+def _nftables(node: str) -> Parsed:
+    """All tables, as nft(8) prints them for programs; nothing is started where there are none."""
+    if not has_tables(node) or not shutil.which("nft"):
+        return [], ""
+    done = process.run(node, ["nft", "--json", "--handle", "list", "ruleset"])
+    try:
+        return json.loads(done["out"]).get("nftables", []), done["out"]
+    except ValueError:
+        return [], done["out"] + done["err"]
+
+
+def has_tables(node: str) -> bool:
+    """Whether nf_tables of a node has any table."""
+    asked = bytes([socket.AF_UNSPEC, 0, 0, 0])  # struct nfgenmsg
+    try:
+        return bool(netlink.dump(node, NETLINK_NETFILTER, TABLE_GET, asked))
+    except OSError:
+        return False
+
+
+def _traffic_control(node: str) -> Parsed:
+    """Filters at the ingress and egress of interfaces, and queues that are not a plain one."""
+    opened = namespaces.route(node)
+    names = {message["index"]: message.get("ifname") for message in opened.get_links()}
+    found: list[dict[str, Any]] = []
+    for qdisc in opened.get_qdiscs():
+        kind, index = qdisc.get("kind"), qdisc["index"]
+        if kind not in PLAIN_QDISCS:
+            found.append({"interface": names.get(index), "direction": "out", "kind": kind,
+                          "filter": False})  # fmt: skip
+        if kind not in ("clsact", "ingress"):
+            continue
+        for direction, parent in CLSACT.items():
+            found += [
+                {"interface": names.get(index), "direction": direction, **_filter(one)}
+                for one in _filters(opened, index, parent)
+                if one["handle"]  # a head of its preference, which holds the others
+            ]
+    return found, _lines(found)
+
+
+def _filters(opened: Any, index: int, parent: int) -> list[Any]:
+    try:
+        return list(opened.get_filters(index=index, parent=parent))
+    except NetlinkError:
+        return []
+
+
+def _filter(message: Any) -> dict[str, Any]:
+    options = message.get("options")
+    name = options.get("TCA_BPF_NAME") or options.get("name") if options else None
+    return {
+        "kind": message.get("kind"),
+        "filter": True,
+        "preference": message["info"] >> 16,
+        "handle": message["handle"],
+        "name": name,
+    }
+
+
+def _counters(node: str) -> Parsed:
+    """What the kernel counts of packets that it ended, by the names of nstat(8)."""
+    found: dict[str, int] = {}
+    with namespaces.entered(node):
+        for path in ("/proc/thread-self/net/snmp", "/proc/thread-self/net/netstat"):
+            lines = [line.split() for line in (_said(path) or "").splitlines()]
+            for names, values in zip(lines[::2], lines[1::2]):
+                head = names[0].rstrip(":")
+                if head in ("Ip", "IpExt", "TcpExt", "Icmp"):
+                    found.update(
+                        {head + name: int(value) for name, value in zip(names[1:], values[1:])}
+                    )
+        for name in ("arp_cache", "ndisc_cache", "nf_conntrack"):
+            for key, value in _per_cpu(f"/proc/thread-self/net/stat/{name}").items():
+                found[f"{name}.{key}"] = value
+    return found, "".join(f"{key} {value}\n" for key, value in found.items())
+
+
+def _per_cpu(path: str) -> dict[str, int]:
+    """A table of hexadecimal counts, a row a CPU, summed; `entries` is the same in each."""
+    rows = [line.split() for line in (_said(path) or "").splitlines()]
+    if not rows:
+        return {}
+    names, *counted = rows
+    found = dict.fromkeys(names, 0)
+    for row in counted:
+        for name, value in zip(names, row):
+            found[name] = int(value, 16) if name == "entries" else found[name] + int(value, 16)
+    return found
+
+
+def _name(index: Any) -> Any:
+    try:
+        return socket.if_indextoname(index) if index else None
+    except OSError:
+        return None
+
+
+def _lines(found: list[Any]) -> str:
+    return "".join(json.dumps(one, default=str) + "\n" for one in found)
+
+
+READERS: dict[str, tuple[str, Callable[[str], Parsed]]] = {
+    "tables": ("ip route show table all; ip -6 route show table all", _tables),
+    "rules": ("ip rule show; ip -6 rule show", _rules),
+    "conf": ("sysctl net.ipv4.conf net.ipv6.conf", _conf),
+    "nftables": ("nft --json --handle list ruleset", _nftables),
+    "tc": ("tc qdisc show; tc filter show dev INTERFACE ingress", _traffic_control),
+    "counters": ("nstat -az; cat /proc/net/stat/nf_conntrack", _counters),
+}
