@@ -38,6 +38,8 @@ class Tried:
     @property
     def wrong(self) -> tuple[str, ...]:
         """The cells that are not as predicted."""
+        if not self.fault.steady:
+            return () if self.red else ("nothing turned red",)
         return tuple(
             f"{name}: predicted {ruling}, found {self.rulings.get(name)}"
             for name, ruling in self.prediction.rulings.items()

@@ -1,8 +1,16 @@
-"""All faults."""
+"""All faults: single ones, pairs, and changes that break nothing."""
 
 from __future__ import annotations
 
-from harness.faults import of_routers
+from harness.faults import of_links, of_others, of_routers, of_routes
+from harness.faults.benign import BENIGN
 from harness.faults.fault import Fault
+from harness.faults.pairs import pairs
 
-FAULTS: tuple[Fault, ...] = (*of_routers.FORWARDING_FAULTS,)
+SINGLE: tuple[Fault, ...] = (
+    *of_routers.FAULTS,
+    *of_routes.FAULTS,
+    *of_links.FAULTS,
+    *of_others.FAULTS,
+)
+FAULTS: tuple[Fault, ...] = (*SINGLE, *pairs(SINGLE), *BENIGN)

@@ -17,6 +17,8 @@ from harness.testing.state import EVERYTHING, Link, State
 Command = tuple[str, ...]
 """A node, and the words of a command that a person would type there."""
 Alter = Callable[[State], None]
+Lost = Callable[[Packet], bool]
+"""Whether a frame is lost, by what its headers say."""
 PYTHON = "python3"
 """Stands for the interpreter that runs the harness."""
 
@@ -48,14 +50,16 @@ def nothing(*commands: Command, undo: tuple[Command, ...]) -> Change:
 
 
 def sysctl(node: str, key: str, value: str, was: str) -> Change:
-    """Set a parameter of a node's kernel."""
+    """Set a parameter of a node's kernel: a name, or one with `{}` and an interface behind it."""
+    key, _, name = key.partition(" ")
 
     def alter(state: State) -> None:
-        state.nodes[node].sysctls[key] = value
+        state.nodes[node].sysctls[key.format(name)] = value
 
+    written = key.format(name.replace(".", "/"))
     return Change(
-        ((node, "sysctl", "-w", f"{key}={value}"),),
-        ((node, "sysctl", "-w", f"{key}={was}"),),
+        ((node, "sysctl", "-w", f"{written}={value}"),),
+        ((node, "sysctl", "-w", f"{written}={was}"),),
         alter,
     )
 
@@ -125,6 +129,17 @@ def unplugged(port: str) -> Change:
     return link("switch", port, "nomaster", "master trunk", alter)
 
 
+def hairpin(port: str, *, on: bool) -> Change:
+    """Have a switch port send back what it got, or not."""
+
+    def alter(changed: Link) -> None:
+        changed.hairpin = on
+
+    words = "type bridge_slave hairpin"
+    values = ("on", "off") if on else ("off", "on")
+    return link("switch", port, f"{words} {values[0]}", f"{words} {values[1]}", alter)
+
+
 def port_state(port: str, number: int) -> Change:
     """Have a switch port be in a state of spanning tree in which nothing passes (1: listening)."""
 
@@ -188,6 +203,15 @@ def route_gone(node: str, dst: str, via: str) -> Change:
         ((node, "ip", "route", "replace", dst, "via", via),),
         alter,
     )
+
+
+def route_again(node: str, dst: str, via: str) -> Change:
+    """Add a route that went along with an address; its undo needs none."""
+
+    def alter(state: State) -> None:
+        state.nodes[node].routes[_network(dst)] = via
+
+    return Change(((node, "ip", "route", "replace", dst, "via", via),), (), alter)
 
 
 def dead_end(node: str, kind: str, dst: str) -> Change:
@@ -281,6 +305,16 @@ def nft(node: str, family: str, hook: str, words: str, alter: Alter) -> Change:
     )
 
 
+def alters(*each: Alter) -> Alter:
+    """Several alterations as one."""
+
+    def alter(state: State) -> None:
+        for one in each:
+            one(state)
+
+    return alter
+
+
 def own_rule(node: str, line: str) -> Alter:
     """What a rule in a table of one's own alters, as iptables(8) would write it."""
 
@@ -290,12 +324,12 @@ def own_rule(node: str, line: str) -> Alter:
     return alter
 
 
-def lost_in(node: str, name: str, lost: Callable[[Packet], bool]) -> Alter:
+def lost_in(node: str, name: str, lost: Lost) -> Alter:
     """What comes in at a link is lost."""
     return lambda state: state.link((node, name)).loses_in.append(lost)
 
 
-def lost_out(node: str, name: str, lost: Callable[[Packet], bool]) -> Alter:
+def lost_out(node: str, name: str, lost: Lost) -> Alter:
     """What should leave by a link is lost."""
     return lambda state: state.link((node, name)).loses_out.append(lost)
 
@@ -307,3 +341,44 @@ def _network(dst: str) -> str:
 def _table(table: str, program: str) -> str:
     """The table of another backend is asked beside the usual one."""
     return table if program == "iptables" else f"{OWN}{program} {table}"
+
+
+def flushed(node: str, table: str, policy: str | None, was: tuple[str, ...]) -> Change:
+    """Flush a chain (POSTROUTING of nat, FORWARD of filter), and set a policy; `was` are its rules."""
+    chain = "POSTROUTING" if table == "nat" else "FORWARD"
+    head = (node, "iptables", "-t", table)
+
+    def alter(state: State) -> None:
+        state.nodes[node].rules[table] = []
+        if policy:
+            state.nodes[node].policies[chain] = policy
+
+    set_policy = ((*head, "-P", chain, policy),) if policy else ()
+    back = ((*head, "-P", chain, "ACCEPT"),) if policy else ()
+    added = tuple((*head, "-A", *line.split()) for line in was)
+    return Change((*set_policy, (*head, "-F", chain)), (*back, (*head, "-F", chain), *added), alter)
+
+
+def replaced(node: str, place: int, words: str, by: str, table: str = "filter") -> Change:
+    """Replace a rule, the `place`-th of its chain, by another."""
+    chain, *rest = words.split()
+    head = (node, "iptables", "-t", table, "-R", chain, str(place))
+
+    def alter(state: State) -> None:
+        rules = state.nodes[node].rules[table]
+        rules[rules.index(f"-A {words}")] = f"-A {chain} {by}"
+
+    return Change(((*head, *by.split()),), ((*head, *rest),), alter)
+
+
+def revlan(node: str, name: str, was: int, vlan: int) -> Change:
+    """Have a sub-interface be of another VLAN."""
+    trunk = name.partition(".")[0]
+    head = (node, PYTHON, "-m", "harness.worker.revlan", trunk, name)
+
+    def alter(state: State) -> None:
+        state.link((node, name)).vlan = vlan
+
+    return Change(
+        ((*head, str(was), str(vlan)),), ((*head, str(vlan), str(was)),), alter
+    )

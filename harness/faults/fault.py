@@ -24,6 +24,8 @@ class Fault:
     """The name of a shipped topology."""
     backend: str = "netns"
     stage: Stage = Stage.ROUTED
+    steady: bool = True
+    """Whether it is the same each time; else the cells that turn red differ, but some do."""
     parts: tuple[Fault, ...] = ()
     """Of a pair: the two faults."""
 

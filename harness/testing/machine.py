@@ -120,15 +120,19 @@ class FakeWorker:
         waves = [self._wave(wave, network, stacks, plan["nodes"]) for wave in plan["waves"]]
         self._held.passed += [(taps[number], each) for number, *each in network.sightings]
         seen = Counter(number for number, *_ in network.sightings)
-        counts = [
-            {
-                "node": tap[0], "interface": tap[1], "packets": seen[number],
-                "drops": self._faults.drops.get(tap, 0),
-                "down": tap in self._faults.down or not self.state.link(tap).up,
-            }
-            for number, tap in enumerate(taps)
-        ]  # fmt: skip
+        counts = [self._counted(tap, seen[number]) for number, tap in enumerate(taps)]
         return {"waves": waves, "frames": network.sightings, "taps": counts}
+
+    def _counted(self, tap: tuple[str, str], packets: int) -> dict[str, Any]:
+        """What a tap says at the end; one whose interface is down or gone is shut."""
+        node, interface = tap
+        link = self.state.nodes[node].links.get(interface)
+        shut = link is None or not link.up
+        return {
+            "node": node, "interface": interface, "packets": packets,
+            "drops": self._faults.drops.get(tap, 0), "down": shut or tap in self._faults.down,
+            "shut": shut,
+        }  # fmt: skip
 
     def _wave(
         self, wave: dict[str, Any], network: Network, stacks: Stacks, nodes: Sequence[str]

@@ -58,25 +58,25 @@ class Neighbours:
         if not link.arp or not answers or (address in (NOBODY, target) and not own):
             return
         if address != NOBODY:
-            self._heard((name, address), asker, "STALE")
+            self._heard((name, address), link, asker, "STALE")
         body = arp(wire.REPLY, (link.mac, target), (asker, address))
         self._network.send(name, link.name, ethernet(asker, link.mac, wire.ETH_P_ARP, body))
 
-    def told(self, name: str, packet: Packet) -> None:
+    def told(self, name: str, link: Link, packet: Packet) -> None:
         """A node is answered by ARP; of two answers the first counts (arp_process())."""
         key = name, str(packet.arp_spa)
         if packet.arp_tpa != NOBODY and key in self.table and self.table[key][0] is None:
-            self._heard(key, str(packet.arp_sha), "REACHABLE")
+            self._heard(key, link, str(packet.arp_sha), "REACHABLE")
 
     def solicited(self, name: str, link: Link, packet: Packet) -> None:
         """A neighbour solicitation is answered (with hop limit 255 only), an answer noted."""
         target, other, mac = str(packet.nd_target), str(packet.src_ip), str(packet.nd_mac)
         asked = packet.icmp_type == wire.SOLICITATION
         if asked and target in link.has and packet.ttl == wire.ND_HOP_LIMIT:
-            self._heard((name, other), mac, "STALE")
+            self._heard((name, other), link, mac, "STALE")
             self._network.send(name, link.name, advertisement((link.mac, target), (mac, other)))
         elif not asked and packet.dst_ip in link.has and (name, target) in self.table:
-            self._heard((name, target), mac, "REACHABLE")
+            self._heard((name, target), link, mac, "REACHABLE")
 
     def _ask(self, key: tuple[str, str], link: Link, use: Use) -> None:
         name, address = key
@@ -86,15 +86,23 @@ class Neighbours:
         ask = solicitation if ":" in address else arp_request
         self._network.send(name, link.name, ask(own, address))
 
-    def _heard(self, key: tuple[str, str], mac: str, state: str) -> None:
-        """An entry for who asked or answered; what waited for it goes on."""
+    def _heard(self, key: tuple[str, str], link: Link, mac: str, state: str) -> None:
+        """An entry for who asked or answered; what waited for it goes on.
+
+        Who asks is believed whatever was known (neigh_event_ns()).
+        """
         known, now = self.table.get(key, (None, ""))
-        if now == "PERMANENT":
+        if now == "PERMANENT" or self._used(key) != link.name:
             return
-        if known is None or state == "REACHABLE":
+        if known != mac:
             self.table[key] = (mac, state)
         for use in self._waiting.pop(key, ()):
             use(mac)
+
+    def _used(self, key: tuple[str, str]) -> str | None:
+        """The interface that an address is asked for by: an entry at another is of no use."""
+        way = self._nodes[key[0]].route(key[1])
+        return way[0].name if way else None
 
     def _answers(self, name: str, link: Link) -> bool:
         return self._set(name, link, "arp_ignore") != ANSWERS_NONE

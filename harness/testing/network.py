@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -46,11 +47,22 @@ class Network:
         """What a node's stack does with a frame that came in at one of its interfaces."""
         self._numbers = {tap: number for number, tap in enumerate(taps)}
         self._leaking = False
+        self._queued: deque[tuple[str, Link, bytes]] = deque()
+        """Group frames that macvlan hands to its interfaces when all else is done."""
+        self._sending = 0
 
     def send(self, node: str, interface: str, raw: bytes) -> None:
         """Send a frame out of a node's interface, and carry it wherever it goes."""
+        self._sending += 1
+        self._send(node, interface, raw)
+        while self._sending == 1 and self._queued:
+            self._arrive(*self._queued.popleft())
+        self._sending -= 1
+
+    def _send(self, node: str, interface: str, raw: bytes) -> None:
         link = self.state.link((node, interface))
-        if not link.up or _lost(link.loses_out, raw):
+        on = self.state.link(link.parent) if link.kind == "macvlan" and link.parent else link
+        if not link.up or not on.up or _lost(link.loses_out, raw):
             return
         raw = _retagged(link.retags_out, raw)
         if not self._passes(node, link, "out", raw):
@@ -91,6 +103,8 @@ class Network:
         if not link.up or not self._passes(node, link, "in", raw) or _lost(link.loses_in, raw):
             return
         raw = _retagged(link.retags_in, raw)
+        for out in link.copies:
+            self.send(node, out, raw)
         vlan, inner = untagged(raw)
         for name, sub in self.state.children((node, link.name), "vlan"):
             if sub.vlan == vlan:
@@ -99,7 +113,9 @@ class Network:
         children = self.state.children((node, link.name), "macvlan")
         taken = _taken(children, raw)
         for name, child in children:
-            if child in taken:
+            if child in taken and _is_group(raw):
+                self._queued.append((name, child, raw))
+            elif child in taken:
                 self._arrive(name, child, raw)
         if _wants(link, raw) and not _kept(children, raw):
             self.receive(node, link, raw)
@@ -107,7 +123,7 @@ class Network:
     def _over_wire(self, there: tuple[str, str], raw: bytes) -> None:
         """To the far end of a veth pair, if it takes a frame as long as that."""
         link = self.state.link(there)
-        if len(raw) <= link.mtu + ETHERNET_OCTETS + 2 * TAG_OCTETS:
+        if _fits(link, raw):
             self._arrive(there[0], link, raw)
 
     def _from_macvlan(self, node: str, parent: tuple[str, str], raw: bytes) -> None:
@@ -127,7 +143,7 @@ class Network:
     def _into_switch(self, switch: str, port: str, raw: bytes) -> None:
         """Through the bridge: to the port of the MAC address, to all if it is nobody's."""
         came_in = self.state.link((switch, port))
-        if not came_in.up or not self._passes(switch, came_in, "in", raw):
+        if not (came_in.up and _fits(came_in, raw) and self._passes(switch, came_in, "in", raw)):
             return
         if _lost(came_in.loses_in, raw) or came_in.master is None:
             return
@@ -139,7 +155,7 @@ class Network:
         known = None if _is_group(raw) else self._port_of(raw[:6].hex(":"), came_in.master)
         for link in links.values():
             on_bridge = link.master == came_in.master and (link.name != port or link.hairpin)
-            if on_bridge and known in (None, link.name):
+            if on_bridge and known in (None, link.name) and _fits(link, raw):
                 self.send(switch, link.name, raw)
 
     def _port_of(self, mac: str, bridge: str) -> str | None:
@@ -159,6 +175,11 @@ class Network:
                 if link.mac == mac and link.parent:
                     return link.parent[0] if link.kind == "macvlan" else name
         return None
+
+
+def _fits(link: Link, raw: bytes) -> bool:
+    """Whether a veth end takes a frame, or a bridge sends it there (is_skb_forwardable())."""
+    return len(raw) <= link.mtu + ETHERNET_OCTETS + 2 * TAG_OCTETS
 
 
 def _lost(blocks: Blocks, raw: bytes) -> bool:

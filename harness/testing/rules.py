@@ -122,10 +122,12 @@ def _between(value: str, octets: int) -> bool:
     return int(least) <= octets <= int(most or least)
 
 
-def forwards(node: Node, packet: Ip) -> bool:
-    """Whether a node is a router for a packet's IP version."""
-    key = "net.ipv6.conf.all.forwarding" if packet.is_ipv6 else "net.ipv4.ip_forward"
-    return node.sysctls.get(key) == "1"
+def forwards(node: Node, into: Link, packet: Ip) -> bool:
+    """Whether a node is a router for what comes in at an interface, by a packet's IP version."""
+    if packet.is_ipv6:
+        return node.sysctls.get("net.ipv6.conf.all.forwarding") == "1"
+    of_link = node.sysctls.get(f"net.ipv4.conf.{into.name}.forwarding", "1")
+    return node.sysctls.get("net.ipv4.ip_forward") == of_link == "1"
 
 
 def may_come(node: Node, into: Link, packet: Ip) -> bool:

@@ -100,8 +100,9 @@ class Stacks:
         if kind != "beacon" and not kind.startswith("l2-") and kind not in ("arp", "ndp"):
             self._send_ip(probe)
             return
-        if not self._nodes[probe["node"]].links[probe["interface"]].up:
-            raise Refusal(errno.ENETDOWN)
+        link = self._nodes[probe["node"]].links.get(probe["interface"])
+        if link is None or not link.up:
+            raise Refusal(errno.ENETDOWN if link else errno.ENODEV)
         self._network.send(probe["node"], probe["interface"], _frame(probe))
 
     def _send_ip(self, probe: Probe) -> None:
@@ -128,8 +129,10 @@ class Stacks:
     def _output(self, name: str, packet: Ip, number: int | None = None) -> bool:
         """Send what a node itself says; `number` makes a new flow. False if a rule ended it."""
         route = self._nodes[name].route(packet.dst)
-        if route is None:
+        if route is None or self._is_own(name, packet.dst):
             return True
+        ttl = int(self._nodes[name].sysctls.get("net.ipv4.ip_default_ttl", packet.ttl))
+        packet = packet if packet.is_ipv6 else replace(packet, ttl=ttl)
         place = Place(out=route[0].name, state="ESTABLISHED" if number is None else "NEW")
         packet, rule = fate(self._nodes[name], "OUTPUT", packet, place)
         if rule:
@@ -160,7 +163,7 @@ class Stacks:
         if packet.arp_op == wire.REQUEST:
             self.arp.asked(name, link, packet)
         elif packet.arp_op == wire.REPLY:
-            self.arp.told(name, packet)
+            self.arp.told(name, link, packet)
         elif packet.nd_target:
             self.arp.solicited(name, link, packet)
         elif packet.ethertype == wire.ETH_P_PROBE:
@@ -179,7 +182,7 @@ class Stacks:
         name, came_in = where
         node = self._nodes[name]
         flow = self._flow_back(name, ip, packet)
-        state = "ESTABLISHED" if flow or _answers(packet) else "NEW"
+        state = "ESTABLISHED" if flow else "INVALID" if _answers(packet) else "NEW"
         place = Place(into=came_in.name, state=state, src_mac=packet.src_mac or "")
         ip, rule = fate(node, "PREROUTING", ip, place)
         if rule:
@@ -196,10 +199,14 @@ class Stacks:
             return
         if flow:
             ip = _translated_back(ip, packet, flow)
-        if any(ip.dst in link.has for link in node.links.values()):
+        if self._is_own(name, ip.dst):
             self._local(name, ip, packet, place, closed=closed)
         else:
             self._forward(where, ip, packet, place)
+
+    def _is_own(self, name: str, address: str) -> bool:
+        """Whether an address is the node's own: what is for it never leaves."""
+        return any(address in link.has for link in self._nodes[name].links.values())
 
     def _local(self, name: str, ip: Ip, packet: Packet, place: Place, *, closed: bool) -> None:
         ip, rule = fate(self._nodes[name], "INPUT", ip, place)
@@ -224,7 +231,7 @@ class Stacks:
         """Forward a packet if sysctl, routes and rules have it so."""
         name, came_in = where
         node = self._nodes[name]
-        if not forwards(node, ip):
+        if not forwards(node, came_in, ip):
             return
         route, kind = node.route(ip.dst, came_in.name), node.kind(ip.dst, came_in.name)
         if route is None:
@@ -307,9 +314,8 @@ def _frame(probe: Probe) -> bytes:
 
 
 def _answers(packet: Packet) -> bool:
-    """Whether a packet answers something, by what it is."""
-    of_tcp = bool((packet.tcp_flags or 0) & (ACK | RST))
-    return of_tcp or packet.src_port == wire.ECHO_PORT or packet.icmp_type in (0, 129)
+    """Whether a packet answers something, as connection tracking knows it: not by its port."""
+    return bool((packet.tcp_flags or 0) & (ACK | RST)) or packet.icmp_type in (0, 129)
 
 
 def _tcp_answer(packet: Packet, *, known: bool) -> bytes:

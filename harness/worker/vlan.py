@@ -68,6 +68,15 @@ def id_behind(peer: str | None) -> int | None:
     return int(digits) if peer == f"vlan{digits}" and digits.isdecimal() else None
 
 
+def rejoin(netlink: Any, trunk: int, peer: int, old: int, new: int) -> None:
+    """Have the far end of a sub-interface's veth pair push and pop another VLAN's tag."""
+    netlink.link("set", index=peer, ifname=f"vlan{new}")
+    netlink.tc("del-filter", "bpf", index=peer, parent=INGRESS, prio=1)
+    netlink.tc("del-filter", "bpf", index=trunk, parent=INGRESS, prio=old)
+    _attach(netlink, peer, 1, _push(new, trunk))
+    _attach(netlink, trunk, new, _pop(new, peer))
+
+
 def _kernel_has_8021q() -> bool:
     """Try it in the worker's own namespace, which has nothing else in it."""
     with namespaces.entered(None), IPRoute() as netlink:
