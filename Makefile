@@ -21,7 +21,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev lab test lint bench clean
+.PHONY: help setup setup-dev lab test lint faults bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,12 @@ lint: setup-dev ## lint, types, import contracts, and the worker's Python 3.9; a
 	$(BIN)/mypy || status=1; \
 	$(BIN)/lint-imports --no-logo || status=1; \
 	$(BIN)/vermin --quiet --target=3.9- --violations --no-tips harness/__init__.py harness/worker harness/endpoints/containers || status=1; \
+	exit $$status
+
+faults: setup ## break labs of their own in every way of `harness faults`, and compare (needs root)
+	@status=0; \
+	$(AS_ROOT) $(BIN)/pytest suites/faults -q $(ARGS) || status=$$?; \
+	$(GIVE_BACK); \
 	exit $$status
 
 bench: setup-dev ## measure runs, sweeps and memory (ARGS="--json --runs 9 --only sweeps")

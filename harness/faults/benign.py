@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.faults import change as do
+from harness.faults import filters
 from harness.faults.fault import Fault
 from harness.faults.of_routers import FORWARD, GATEWAY, IN10, TO_20
 
@@ -12,73 +13,73 @@ BENIGN = (
     Fault(
         "benign-rule-for-a-stranger",
         "A rule drops what somebody sends who is not there.",
-        do.rule(GATEWAY, "FORWARD -s 10.99.0.1 -j DROP", first=True),
+        filters.rule(GATEWAY, "FORWARD -s 10.99.0.1 -j DROP", first=True),
     ),
     Fault(
         "benign-rule-for-another-port",
         "A rule drops TCP to a port that nobody asks.",
-        do.rule(GATEWAY, "FORWARD -p tcp --dport 2323 -j DROP", first=True),
+        filters.rule(GATEWAY, "FORWARD -p tcp --dport 2323 -j DROP", first=True),
     ),
     Fault(
         "benign-rule-for-another-interface",
         "A rule drops what goes on from the management network.",
-        do.rule(GATEWAY, "FORWARD -i eth1 -j DROP", first=True),
+        filters.rule(GATEWAY, "FORWARD -i eth1 -j DROP", first=True),
     ),
     Fault(
         "benign-rule-behind",
         "A rule drops what another has let pass already.",
-        do.rule(GATEWAY, f"{TO_20} -j DROP"),
+        filters.rule(GATEWAY, f"{TO_20} -j DROP"),
     ),
     Fault(
         "benign-policy-drop",
         "The policy of FORWARD is DROP, and the rules let pass what is to pass.",
-        do.policy(GATEWAY, "FORWARD", "DROP", "ACCEPT"),
+        filters.policy(GATEWAY, "FORWARD", "DROP", "ACCEPT"),
     ),
     Fault(
         "benign-accept-twice",
         "A rule stands twice in FORWARD.",
-        do.rule(GATEWAY, FORWARD[3]),
+        filters.rule(GATEWAY, FORWARD[3]),
     ),
     Fault(
         "benign-mark",
         "A rule marks packets, and nobody asks for the mark.",
-        do.rule(GATEWAY, "PREROUTING -j MARK --set-mark 7", "mangle"),
+        filters.rule(GATEWAY, "PREROUTING -j MARK --set-mark 7", "mangle"),
     ),
     Fault(
         "benign-raw-accept",
         "The table raw accepts everything.",
-        do.rule(GATEWAY, "PREROUTING -j ACCEPT", "raw"),
+        filters.rule(GATEWAY, "PREROUTING -j ACCEPT", "raw"),
     ),
     Fault(
         "benign-nat-for-a-stranger",
         "A NAT rule is for a destination that nobody asks for.",
-        do.rule(GATEWAY, "POSTROUTING -d 10.99.0.0/16 -j SNAT --to-source 10.98.0.1", "nat",
+        filters.rule(GATEWAY, "POSTROUTING -d 10.99.0.0/16 -j SNAT --to-source 10.98.0.1", "nat",
                 first=True),
     ),
     Fault(
         "benign-input-of-gateway",
         "The gateway takes no TCP itself.",
-        do.rule(GATEWAY, "INPUT -p tcp -j DROP"),
+        filters.rule(GATEWAY, "INPUT -p tcp -j DROP"),
     ),
     Fault(
         "benign-output-to-a-stranger",
         "bbox1 sends nothing to somebody who is not there.",
-        do.rule("bbox1", "OUTPUT -d 10.99.0.1 -j DROP"),
+        filters.rule("bbox1", "OUTPUT -d 10.99.0.1 -j DROP"),
     ),
     Fault(
         "benign-nft-counter",
         "An nft table counts what is passed on.",
-        do.nft(GATEWAY, "inet", "forward priority 0;", "counter accept", do.alters()),
+        filters.nft(GATEWAY, "inet", "forward priority 0;", "counter accept", filters.alters()),
     ),
     Fault(
         "benign-nft-after",
         "An nft table accepts late what others have accepted.",
-        do.nft("bbox4", "ip", "input priority 50;", "ip protocol icmp accept", do.alters()),
+        filters.nft("bbox4", "ip", "input priority 50;", "ip protocol 1 accept", filters.alters()),
     ),
     Fault(
         "benign-legacy-table",
         "A table of iptables-legacy accepts what it is asked.",
-        do.rule(GATEWAY, f"{TO_20} -j ACCEPT", program="iptables-legacy"),
+        filters.rule(GATEWAY, f"{TO_20} -j ACCEPT", program="iptables-legacy"),
     ),
     Fault(
         "benign-route-to-nowhere",
@@ -115,7 +116,7 @@ BENIGN = (
     ),
     Fault(
         "benign-rp-filter",
-        "The gateway expects packets only from where it would answer them, and they come from there.",
+        "The gateway expects packets from where it would answer them, and there they come from.",
         do.sysctl(GATEWAY, "net.ipv4.conf.all.rp_filter", "1", "0"),
     ),
     Fault(

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from ipaddress import ip_interface, ip_network
 
 from harness.frame import Packet
-from harness.testing.rules import OWN
 from harness.testing.state import EVERYTHING, Link, State
 
 Command = tuple[str, ...]
@@ -65,7 +64,7 @@ def sysctl(node: str, key: str, value: str, was: str) -> Change:
 
 
 def link(node: str, name: str, words: str, back: str, alter: Callable[[Link], None]) -> Change:
-    """`ip link set`, with what it alters of the link."""
+    """Set something of a link (ip-link(8)), with what it alters of it."""
     head = (node, "ip", "link", "set", name)
     return Change(
         ((*head, *words.split()),),
@@ -221,9 +220,7 @@ def dead_end(node: str, kind: str, dst: str) -> Change:
         state.nodes[node].dead_ends[_network(dst)] = kind
 
     head = (node, "ip", "route")
-    return Change(
-        ((*head, "add", kind, dst),), ((*head, "delete", kind, dst),), alter
-    )
+    return Change(((*head, "add", kind, dst),), ((*head, "delete", kind, dst),), alter)
 
 
 def policy_rule(node: str, words: str, diverts: Callable[[str, str], bool]) -> Change:
@@ -233,9 +230,7 @@ def policy_rule(node: str, words: str, diverts: Callable[[str, str], bool]) -> C
         state.nodes[node].diverted.append(diverts)
 
     head = (node, "ip", "rule")
-    return Change(
-        ((*head, "add", *words.split()),), ((*head, "delete", *words.split()),), alter
-    )
+    return Change(((*head, "add", *words.split()),), ((*head, "delete", *words.split()),), alter)
 
 
 def neighbour(node: str, name: str, address: str, lladdr: str) -> Change:
@@ -252,123 +247,8 @@ def neighbour(node: str, name: str, address: str, lladdr: str) -> Change:
     )
 
 
-def rule(
-    node: str, words: str, table: str = "filter", *, first: bool = False, program: str = "iptables"
-) -> Change:
-    """Add a rule; `words` are its chain and what follows."""
-    line, of_ipv6 = f"-A {words}", program.startswith("ip6")
-
-    def alter(state: State) -> None:
-        changed = state.nodes[node]
-        rules = changed.rules6 if of_ipv6 else changed.rules.setdefault(_table(table, program), [])
-        rules.insert(0 if first else len(rules), line)
-
-    head = (node, program, "-t", table)
-    return Change(
-        ((*head, "-I" if first else "-A", *words.split()),),
-        ((*head, "-D", *words.split()),),
-        alter,
-    )
-
-
-def rule_gone(node: str, words: str, place: int, table: str = "filter") -> Change:
-    """Delete a rule, the `place`-th of its chain (the first is 1)."""
-
-    def alter(state: State) -> None:
-        state.nodes[node].rules[table].remove(f"-A {words}")
-
-    chain, *rest = words.split()
-    head = (node, "iptables", "-t", table)
-    return Change(
-        ((*head, "-D", chain, *rest),), ((*head, "-I", chain, str(place), *rest),), alter
-    )
-
-
-def policy(node: str, chain: str, value: str, was: str) -> Change:
-    """Change the policy of a chain of the filter table."""
-
-    def alter(state: State) -> None:
-        state.nodes[node].policies[chain] = value
-
-    head = (node, "iptables", "-P", chain)
-    return Change(((*head, value),), ((*head, was),), alter)
-
-
-def nft(node: str, family: str, hook: str, words: str, alter: Alter) -> Change:
-    """A table of one's own with one chain and one rule; `hook` as nft(8) writes it."""
-    table = f"{family} fault"
-    made = f"add table {table}; add chain {table} c {{ type filter hook {hook}; }}"
-    return Change(
-        ((node, "nft", f"{made}; add rule {table} c {words}"),),
-        ((node, "nft", f"delete table {table}"),),
-        alter,
-    )
-
-
-def alters(*each: Alter) -> Alter:
-    """Several alterations as one."""
-
-    def alter(state: State) -> None:
-        for one in each:
-            one(state)
-
-    return alter
-
-
-def own_rule(node: str, line: str) -> Alter:
-    """What a rule in a table of one's own alters, as iptables(8) would write it."""
-
-    def alter(state: State) -> None:
-        state.nodes[node].rules.setdefault(f"{OWN}fault", []).append(line)
-
-    return alter
-
-
-def lost_in(node: str, name: str, lost: Lost) -> Alter:
-    """What comes in at a link is lost."""
-    return lambda state: state.link((node, name)).loses_in.append(lost)
-
-
-def lost_out(node: str, name: str, lost: Lost) -> Alter:
-    """What should leave by a link is lost."""
-    return lambda state: state.link((node, name)).loses_out.append(lost)
-
-
 def _network(dst: str) -> str:
     return EVERYTHING[4] if dst == "default" else str(ip_network(dst))
-
-
-def _table(table: str, program: str) -> str:
-    """The table of another backend is asked beside the usual one."""
-    return table if program == "iptables" else f"{OWN}{program} {table}"
-
-
-def flushed(node: str, table: str, policy: str | None, was: tuple[str, ...]) -> Change:
-    """Flush a chain (POSTROUTING of nat, FORWARD of filter), and set a policy; `was` are its rules."""
-    chain = "POSTROUTING" if table == "nat" else "FORWARD"
-    head = (node, "iptables", "-t", table)
-
-    def alter(state: State) -> None:
-        state.nodes[node].rules[table] = []
-        if policy:
-            state.nodes[node].policies[chain] = policy
-
-    set_policy = ((*head, "-P", chain, policy),) if policy else ()
-    back = ((*head, "-P", chain, "ACCEPT"),) if policy else ()
-    added = tuple((*head, "-A", *line.split()) for line in was)
-    return Change((*set_policy, (*head, "-F", chain)), (*back, (*head, "-F", chain), *added), alter)
-
-
-def replaced(node: str, place: int, words: str, by: str, table: str = "filter") -> Change:
-    """Replace a rule, the `place`-th of its chain, by another."""
-    chain, *rest = words.split()
-    head = (node, "iptables", "-t", table, "-R", chain, str(place))
-
-    def alter(state: State) -> None:
-        rules = state.nodes[node].rules[table]
-        rules[rules.index(f"-A {words}")] = f"-A {chain} {by}"
-
-    return Change(((*head, *by.split()),), ((*head, *rest),), alter)
 
 
 def revlan(node: str, name: str, was: int, vlan: int) -> Change:
@@ -379,6 +259,4 @@ def revlan(node: str, name: str, was: int, vlan: int) -> Change:
     def alter(state: State) -> None:
         state.link((node, name)).vlan = vlan
 
-    return Change(
-        ((*head, str(was), str(vlan)),), ((*head, str(vlan), str(was)),), alter
-    )
+    return Change(((*head, str(was), str(vlan)),), ((*head, str(vlan), str(was)),), alter)

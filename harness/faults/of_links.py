@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.causes import Code
 from harness.faults import change as do
+from harness.faults import filters
 from harness.faults.fault import Fault
 from harness.testing.state import State
 
@@ -18,12 +19,14 @@ RETAG = (do.PYTHON, "-m", "harness.worker.retag")
 def _netdev(node: str, name: str, words: str, lost: do.Lost) -> do.Change:
     """An nft table that drops what comes in at an interface."""
     hook = f"ingress device {name} priority 0;"
-    return do.nft(node, "netdev", hook, words, do.lost_in(node, name, lost))
+    return filters.nft(node, "netdev", hook, words, filters.lost_in(node, name, lost))
 
 
 def _bridge(words: str, lost: do.Lost) -> do.Change:
     """An nft table of the switch that drops what it would pass on."""
-    return do.nft(SWITCH, "bridge", "forward priority 0;", words, do.lost_in(SWITCH, "trunk", lost))
+    return filters.nft(
+        SWITCH, "bridge", "forward priority 0;", words, filters.lost_in(SWITCH, "trunk", lost)
+    )
 
 
 def _retagged(node: str, name: str, found: int, made: int | None) -> do.Change:
@@ -116,7 +119,7 @@ INTERFACES = (
         do.Change(
             (("bbox3", "ip", "link", "set", OWN, "type", "macvlan", "bcqueuelen", "0"),),
             (("bbox3", "ip", "link", "set", OWN, "type", "macvlan", "bcqueuelen", "1000"),),
-            do.lost_in(HOST2, IN10, lambda packet: bool(int(str(packet.dst_mac)[:2], 16) & 1)),
+            filters.lost_in(HOST2, IN10, lambda packet: bool(int(str(packet.dst_mac)[:2], 16) & 1)),
         ),
         (Code.BROADCAST_LOST_TO_MACVLAN,),
     ),
@@ -169,9 +172,9 @@ TRUNKS = (
     Fault(
         "port-security-of-bridge",
         "The switch passes on what comes from host1 with its own MAC address only.",
-        do.nft(SWITCH, "bridge", "prerouting priority 0;",
+        filters.nft(SWITCH, "bridge", "prerouting priority 0;",
                f'iifname "{HOST1}" ether saddr != {HOST1_MAC} drop',
-               do.lost_in(SWITCH, HOST1, lambda packet: packet.src_mac != HOST1_MAC)),
+               filters.lost_in(SWITCH, HOST1, lambda packet: packet.src_mac != HOST1_MAC)),
         (Code.PORT_SECURITY,),
     ),
     Fault(
@@ -237,7 +240,7 @@ TRUNKS = (
             do.Change(
                 ((SWITCH, "iptables", "-P", "FORWARD", "DROP"),),
                 ((SWITCH, "iptables", "-P", "FORWARD", "ACCEPT"),),
-                do.lost_in(SWITCH, "trunk", lambda packet: packet.src_ip is not None),
+                filters.lost_in(SWITCH, "trunk", lambda packet: packet.src_ip is not None),
             ),
         ),
         (Code.BRIDGE_NETFILTER,),
@@ -251,7 +254,7 @@ TRUNKS = (
             do.Change(
                 ((SWITCH, "iptables-legacy", "-A", "FORWARD", "-d", BBOX4, "-j", "DROP"),),
                 ((SWITCH, "iptables-legacy", "-D", "FORWARD", "-d", BBOX4, "-j", "DROP"),),
-                do.lost_in(SWITCH, "trunk", lambda packet: packet.dst_ip == BBOX4),
+                filters.lost_in(SWITCH, "trunk", lambda packet: packet.dst_ip == BBOX4),
             ),
         ),
         (Code.BRIDGE_NETFILTER,),

@@ -6,6 +6,7 @@ from functools import partial
 
 from harness.causes import Code
 from harness.faults import change as do
+from harness.faults import filters
 from harness.faults.fault import Fault
 from harness.faults.of_routers import FORWARD, GATEWAY, IN10, IN20, TO_10, TO_20
 from harness.flow import Stage
@@ -29,13 +30,13 @@ POLICY_DROP = (
     PolicyDrop(
         "forward-rule-missing",
         "The rule that lets VLAN 10 into VLAN 20 is not there.",
-        do.rule_gone(GATEWAY, NEW_20, 3),
+        filters.rule_gone(GATEWAY, NEW_20, 3),
         (Code.FORWARD_RULE_MISSING,),
     ),
     PolicyDrop(
         "forward-rule-missing-for-new",
         "The rule that lets VLAN 20 into VLAN 10 is for replies only.",
-        do.replaced(
+        filters.replaced(
             GATEWAY, 4, NEW_10, f"-i {IN20} -o {IN10} -m state --state ESTABLISHED -j ACCEPT"
         ),
         (Code.FORWARD_RULE_MISSING,),
@@ -46,32 +47,32 @@ POLICY_DROP = (
         do.Change(
             ((GATEWAY, "iptables", "-F", "FORWARD"),),
             tuple((GATEWAY, "iptables", "-A", *line.split()) for line in FORWARD),
-            do.flushed(GATEWAY, "filter", None, FORWARD).alter,
+            filters.flushed(GATEWAY, "filter", None, FORWARD).alter,
         ),
         (Code.FORWARD_POLICY_DROP,),
     ),
     PolicyDrop(
         "rule-order",
         "A rule that drops stands before the one that lets VLAN 10 into VLAN 20.",
-        do.rule(GATEWAY, f"{TO_20} -j DROP", first=True),
+        filters.rule(GATEWAY, f"{TO_20} -j DROP", first=True),
         (Code.RULE_ORDER,),
     ),
     PolicyDrop(
         "rule-order-by-source",
         "A rule that drops what bbox2 sends stands before those that let it pass.",
-        do.rule(GATEWAY, "FORWARD -s 172.16.20.10 -j DROP", first=True),
+        filters.rule(GATEWAY, "FORWARD -s 172.16.20.10 -j DROP", first=True),
         (Code.RULE_ORDER,),
     ),
     PolicyDrop(
         "wrong-interface-in-rule",
         "The rule for what goes from VLAN 10 into VLAN 20 names the management interface.",
-        do.replaced(GATEWAY, 3, NEW_20, f"-i eth1 -o {IN20} -j ACCEPT"),
+        filters.replaced(GATEWAY, 3, NEW_20, f"-i eth1 -o {IN20} -j ACCEPT"),
         (Code.WRONG_INTERFACE_IN_RULE,),
     ),
     PolicyDrop(
         "wrong-interface-out-in-rule",
         "The rule for what goes from VLAN 20 into VLAN 10 names the trunk as where it leaves.",
-        do.replaced(GATEWAY, 4, NEW_10, f"-i {IN20} -o eth2 -j ACCEPT"),
+        filters.replaced(GATEWAY, 4, NEW_10, f"-i {IN20} -o eth2 -j ACCEPT"),
         (Code.WRONG_INTERFACE_IN_RULE,),
     ),
 )
@@ -116,14 +117,14 @@ TWO_GATEWAYS = (
     TwoGateways(
         "conntrack-invalid",
         "gw1 drops what belongs to no connection: it sees replies whose requests went by gw2.",
-        do.rule("gw1", "FORWARD -m conntrack --ctstate INVALID -j DROP"),
+        filters.rule("gw1", "FORWARD -m conntrack --ctstate INVALID -j DROP"),
         (Code.CONNTRACK_INVALID,),
     ),
     TwoGateways(
         "conntrack-invalid-of-nft",
         "An nft table of gw1 drops what belongs to no connection.",
-        do.nft("gw1", "inet", "forward priority 0;", "ct state invalid drop",
-               do.own_rule("gw1", "-A FORWARD -m conntrack --ctstate INVALID -j DROP")),
+        filters.nft("gw1", "inet", "forward priority 0;", "ct state invalid drop",
+               filters.own_rule("gw1", "-A FORWARD -m conntrack --ctstate INVALID -j DROP")),
         (Code.CONNTRACK_INVALID,),
     ),
 )  # fmt: skip
@@ -153,21 +154,50 @@ DUAL_STACK = (
     DualStack(
         "ndp-filtered",
         "An nft table of bbox4 drops neighbour solicitations that come in.",
-        do.nft("bbox4", "ip6", "input priority 0;", "icmpv6 type nd-neighbor-solicit drop",
-               do.lost_in("bbox4", "eth0", _icmp6(SOLICITATION))),
+        filters.nft(
+            "bbox4",
+            "ip6",
+            "input priority 0;",
+            "icmpv6 type nd-neighbor-solicit drop",
+            filters.lost_in("bbox4", "eth0", _icmp6(SOLICITATION)),
+        ),
         (Code.NDP_FILTERED,),
     ),
     DualStack(
         "ndp-filtered-out",
         "ip6tables of the gateway drops neighbour advertisements that it sends.",
         do.Change(
-            ((GATEWAY, "ip6tables", "-A", "OUTPUT", "-p", "icmpv6", "--icmpv6-type", "136",
-              "-j", "DROP"),),
-            ((GATEWAY, "ip6tables", "-D", "OUTPUT", "-p", "icmpv6", "--icmpv6-type", "136",
-              "-j", "DROP"),),
-            do.alters(
-                do.lost_out(GATEWAY, IN10, _icmp6(ADVERTISEMENT)),
-                do.lost_out(GATEWAY, IN20, _icmp6(ADVERTISEMENT)),
+            (
+                (
+                    GATEWAY,
+                    "ip6tables",
+                    "-A",
+                    "OUTPUT",
+                    "-p",
+                    "icmpv6",
+                    "--icmpv6-type",
+                    "136",
+                    "-j",
+                    "DROP",
+                ),
+            ),
+            (
+                (
+                    GATEWAY,
+                    "ip6tables",
+                    "-D",
+                    "OUTPUT",
+                    "-p",
+                    "icmpv6",
+                    "--icmpv6-type",
+                    "136",
+                    "-j",
+                    "DROP",
+                ),
+            ),
+            filters.alters(
+                filters.lost_out(GATEWAY, IN10, _icmp6(ADVERTISEMENT)),
+                filters.lost_out(GATEWAY, IN20, _icmp6(ADVERTISEMENT)),
             ),
         ),
         (Code.NDP_FILTERED,),
@@ -181,7 +211,7 @@ DUAL_STACK = (
     DualStack(
         "forward-rule-drop-for-ipv6",
         "A rule of ip6tables drops what goes from VLAN 20 into VLAN 10.",
-        do.rule(GATEWAY, f"{TO_10} -j DROP", first=True, program="ip6tables"),
+        filters.rule(GATEWAY, f"{TO_10} -j DROP", first=True, program="ip6tables"),
         (Code.FORWARD_RULE_DROP,),
     ),
     DualStack(
@@ -196,7 +226,7 @@ JUMBO = (
     Jumbo(
         "mtu-mismatch-nobody-told",
         "The gateway tells nobody that a packet was too big.",
-        do.rule(GATEWAY, TOLD),
+        filters.rule(GATEWAY, TOLD),
         (Code.OUTPUT_DROP,),
     ),
     Jumbo(

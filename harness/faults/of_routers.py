@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.causes import Code
 from harness.faults import change as do
+from harness.faults import filters
 from harness.faults.fault import Fault
 
 GATEWAY = "gateway"
@@ -14,16 +15,20 @@ FORWARD = (f"{TO_20} {REPLIES}", f"{TO_10} {REPLIES}", f"{TO_20} -j ACCEPT", f"{
 """The rules of the chain FORWARD, in their order."""
 NAT_10, NAT_20 = (f"POSTROUTING -o {name} -j MASQUERADE" for name in (IN10, IN20))
 BBOX4 = "172.16.20.11"
+OWN_CHAIN = (
+    "add table ip fault; "
+    "add chain ip fault c { type filter hook forward priority 10; policy drop; }"
+)
 
 
 def _rule(
     words: str, table: str = "filter", *, first: bool = False, program: str = "iptables"
 ) -> do.Change:
-    return do.rule(GATEWAY, words, table, first=first, program=program)
+    return filters.rule(GATEWAY, words, table, first=first, program=program)
 
 
 def _nft(hook: str, words: str, line: str) -> do.Change:
-    return do.nft(GATEWAY, "inet", hook, words, do.own_rule(GATEWAY, line))
+    return filters.nft(GATEWAY, "inet", hook, words, filters.own_rule(GATEWAY, line))
 
 
 FORWARDING = (
@@ -42,17 +47,16 @@ FORWARDING = (
     Fault(
         "forward-policy-drop",
         "The rules of FORWARD are flushed, and its policy is DROP.",
-        do.flushed(GATEWAY, "filter", "DROP", FORWARD),
+        filters.flushed(GATEWAY, "filter", "DROP", FORWARD),
         (Code.FORWARD_POLICY_DROP,),
     ),
     Fault(
         "forward-policy-drop-of-nft",
         "A chain of somebody's own nft table has the policy drop.",
         do.Change(
-            ((GATEWAY, "nft", "add table ip fault; add chain ip fault c "
-              "{ type filter hook forward priority 10; policy drop; }"),),
+            ((GATEWAY, "nft", OWN_CHAIN),),
             ((GATEWAY, "nft", "delete table ip fault"),),
-            do.own_rule(GATEWAY, "-A FORWARD -j DROP"),
+            filters.own_rule(GATEWAY, "-A FORWARD -j DROP"),
         ),
         (Code.FORWARD_POLICY_DROP,),
     ),
@@ -65,7 +69,7 @@ FORWARDING = (
     Fault(
         "forward-rule-drop-of-nft",
         "A rule in an nft table of its own drops what goes from VLAN 20 into VLAN 10.",
-        _nft("forward priority 0;", f'iifname "{IN20}" oifname "{IN10}" drop', f"-A {TO_10} -j DROP"),
+        _nft("forward priority 0;", f"iifname {IN20} oifname {IN10} drop", f"-A {TO_10} -j DROP"),
         (Code.FORWARD_RULE_DROP,),
     ),
     Fault(
@@ -108,39 +112,39 @@ FORWARDING = (
     Fault(
         "mangle-drop-at-bbox3",
         "bbox3's table mangle drops what comes from the gateway.",
-        do.rule("bbox3", "PREROUTING -s 172.16.10.1 -j DROP", "mangle"),
+        filters.rule("bbox3", "PREROUTING -s 172.16.10.1 -j DROP", "mangle"),
         (Code.MANGLE_DROP,),
     ),
     Fault(
         "input-drop",
         "bbox4 drops everything that comes in.",
-        do.rule("bbox4", "INPUT -j DROP"),
+        filters.rule("bbox4", "INPUT -j DROP"),
         (Code.INPUT_DROP,),
     ),
     Fault(
         "input-drop-by-policy",
         "The policy of bbox3's INPUT is DROP.",
-        do.policy("bbox3", "INPUT", "DROP", "ACCEPT"),
+        filters.policy("bbox3", "INPUT", "DROP", "ACCEPT"),
         (Code.INPUT_DROP,),
     ),
     Fault(
         "input-drop-of-nft",
         "An nft table of bbox2 drops what its neighbour bbox4 sends.",
-        do.nft("bbox2", "ip", "input priority 0;", f"ip saddr {BBOX4} drop",
-               do.own_rule("bbox2", f"-A INPUT -s {BBOX4} -j DROP")),
+        filters.nft("bbox2", "ip", "input priority 0;", f"ip saddr {BBOX4} drop",
+               filters.own_rule("bbox2", f"-A INPUT -s {BBOX4} -j DROP")),
         (Code.INPUT_DROP,),
     ),
     Fault(
         "output-drop",
         "bbox1 drops what it sends into VLAN 20 itself.",
-        do.rule("bbox1", "OUTPUT -d 172.16.20.0/24 -j DROP"),
+        filters.rule("bbox1", "OUTPUT -d 172.16.20.0/24 -j DROP"),
         (Code.OUTPUT_DROP,),
     ),
     Fault(
         "output-drop-of-replies",
         "An nft table of bbox4 drops what bbox4 answers the gateway.",
-        do.nft("bbox4", "ip", "output priority 0;", "ip daddr 172.16.20.1 drop",
-               do.own_rule("bbox4", "-A OUTPUT -d 172.16.20.1 -j DROP")),
+        filters.nft("bbox4", "ip", "output priority 0;", "ip daddr 172.16.20.1 drop",
+               filters.own_rule("bbox4", "-A OUTPUT -d 172.16.20.1 -j DROP")),
         (Code.OUTPUT_DROP,),
     ),
     Fault(
@@ -152,7 +156,7 @@ FORWARDING = (
     Fault(
         "rejected-at-bbox4",
         "bbox4 answers all that comes in that its host is prohibited.",
-        do.rule("bbox4", "INPUT -j REJECT --reject-with icmp-host-prohibited"),
+        filters.rule("bbox4", "INPUT -j REJECT --reject-with icmp-host-prohibited"),
         (Code.REJECTED_BY_RULE,),
     ),
     Fault(
@@ -164,7 +168,7 @@ FORWARDING = (
     Fault(
         "l4-filtered-port",
         "bbox4 takes nothing on UDP port 7.",
-        do.rule("bbox4", "INPUT -p udp --dport 7 -j DROP"),
+        filters.rule("bbox4", "INPUT -p udp --dport 7 -j DROP"),
         (Code.L4_FILTERED,),
     ),
     Fault(
@@ -177,13 +181,13 @@ FORWARDING = (
     Fault(
         "service-refused",
         "At bbox4 another port than the one that is asked takes TCP, and nobody listens there.",
-        do.rule("bbox4", "PREROUTING -p tcp --dport 7 -j REDIRECT --to-ports 9", "nat"),
+        filters.rule("bbox4", "PREROUTING -p tcp --dport 7 -j REDIRECT --to-ports 9", "nat"),
         (Code.SERVICE_REFUSED,),
     ),
     Fault(
         "service-refused-udp",
         "At bbox3 nobody listens on the UDP port where datagrams for port 7 end.",
-        do.rule("bbox3", "PREROUTING -p udp --dport 7 -j REDIRECT --to-ports 9", "nat"),
+        filters.rule("bbox3", "PREROUTING -p udp --dport 7 -j REDIRECT --to-ports 9", "nat"),
         (Code.SERVICE_REFUSED,),
     ),
     Fault(
@@ -204,13 +208,13 @@ NAT = (
     Fault(
         "masquerade-missing",
         "What goes into VLAN 20 is not masqueraded.",
-        do.rule_gone(GATEWAY, NAT_20, 2, "nat"),
+        filters.rule_gone(GATEWAY, NAT_20, 2, "nat"),
         (Code.MASQUERADE_MISSING,),
     ),
     Fault(
         "nat-flushed",
         "The NAT rules are flushed.",
-        do.flushed(GATEWAY, "nat", None, (NAT_10, NAT_20)),
+        filters.flushed(GATEWAY, "nat", None, (NAT_10, NAT_20)),
         (Code.MASQUERADE_MISSING,),
     ),
     Fault(
@@ -228,7 +232,7 @@ NAT = (
     Fault(
         "masquerade-wrong-interface",
         "The NAT rule for VLAN 20 names another interface.",
-        do.replaced(GATEWAY, 2, NAT_20, "-o eth1 -j MASQUERADE", "nat"),
+        filters.replaced(GATEWAY, 2, NAT_20, "-o eth1 -j MASQUERADE", "nat"),
         (Code.WRONG_INTERFACE_IN_RULE,),
     ),
 )

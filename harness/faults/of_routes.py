@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from harness.causes import Code
 from harness.faults import change as do
+from harness.faults import filters
 from harness.faults.fault import Fault
+from harness.worker import wire
 
 GATEWAY, BBOX1, BBOX2, BBOX3, BBOX4 = "gateway", "bbox1", "bbox2", "bbox3", "bbox4"
 IN10, IN20, OWN = "eth2.10", "eth2.20", "eth0"
@@ -238,8 +240,8 @@ NEIGHBOURS = (
     Fault(
         "arp-filtered",
         "An nft table of bbox4 drops ARP requests that come in.",
-        do.nft(BBOX4, "arp", "input priority 0;", "arp operation request drop",
-               do.lost_in(BBOX4, OWN, lambda packet: packet.arp_op == 1)),
+        filters.nft(BBOX4, "arp", "input priority 0;", "arp operation request drop",
+               filters.lost_in(BBOX4, OWN, lambda packet: packet.arp_op == wire.REQUEST)),
         (Code.ARP_FILTERED,),
     ),
     Fault(
@@ -248,7 +250,7 @@ NEIGHBOURS = (
         do.Change(
             ((BBOX1, "arptables", "-A", "OUTPUT", "--opcode", "2", "-j", "DROP"),),
             ((BBOX1, "arptables", "-D", "OUTPUT", "--opcode", "2", "-j", "DROP"),),
-            do.lost_out(BBOX1, OWN, lambda packet: packet.arp_op == 2),
+            filters.lost_out(BBOX1, OWN, lambda packet: packet.arp_op == wire.REPLY),
         ),
         (Code.ARP_FILTERED,),
     ),

@@ -24,7 +24,9 @@ from harness.verdict import judge_record
 def predict(fault: Fault) -> Prediction:
     """Play a fault's stage, altered, and judge it."""
     rulings = _played(fault.topology, fault.stage, fault.change)
-    by_part = {part.name: _red(_played(part.topology, part.stage, part.change)) for part in fault.parts}
+    by_part = {
+        part.name: _red(_played(part.topology, part.stage, part.change)) for part in fault.parts
+    }
     causes = {}
     for name in _red(rulings):
         blamed = [part.causes for part in fault.parts if name in by_part[part.name]]

@@ -102,9 +102,10 @@ class Network:
         """A frame comes in at an interface."""
         if not link.up or not self._passes(node, link, "in", raw) or _lost(link.loses_in, raw):
             return
-        raw = _retagged(link.retags_in, raw)
-        for out in link.copies:
-            self.send(node, out, raw)
+        self._inside(node, link, _retagged(link.retags_in, raw))
+
+    def _inside(self, node: str, link: Link, raw: bytes) -> None:
+        """To what is on an interface: a sub-interface, macvlan interfaces, the node's own stack."""
         vlan, inner = untagged(raw)
         for name, sub in self.state.children((node, link.name), "vlan"):
             if sub.vlan == vlan:

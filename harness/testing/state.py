@@ -57,8 +57,6 @@ class Link:
     """What becomes of the outer tag of frames that leave; None takes it off."""
     retags_in: dict[int, int | None] = field(default_factory=dict)
     """Likewise of frames that come in, after the tap."""
-    copies: list[str] = field(default_factory=list)
-    """Interfaces of the node that what comes in is sent out of as well."""
 
     @property
     def has(self) -> set[str]:
