@@ -15,7 +15,10 @@ from dataclasses import dataclass, replace
 from queue import Queue
 
 from harness import pcapng
+from harness.causes import Diagnosis
+from harness.diagnosis import Lost, diagnose, look
 from harness.flow import Cell, Stage, Verdict
+from harness.inquiry import Inquiry, inquire
 from harness.lab import Lab
 from harness.record import Record
 from harness.report.model import Evidence, joined
@@ -59,6 +62,7 @@ class StageResult:
     verdicts: dict[str, Verdict]
     evidence: tuple[Evidence, ...]
     parts: tuple[Part, ...]
+    diagnoses: tuple[Diagnosis, ...] = ()
 
 
 class Conductor:
@@ -81,7 +85,9 @@ class Conductor:
         self._thread = ThreadPoolExecutor(1, "lab")
         self._judge = ThreadPoolExecutor(1, "judge")
         self._lab = self._thread.submit(open_lab)
-        self._swept: dict[Stage, Future[None]] = {}
+        self._swept: dict[Stage, Future[Inquiry]] = {}
+        self._judged: dict[Stage, Future[tuple[Verdict, ...]]] = {}
+        """What did not pass: the lab waits for it where something may be wrong."""
         self._to_judge: dict[Stage, Queue[Swept | None]] = {}
         self.captures = Spool()
         self._results: dict[Stage, Future[StageResult]] = {}
@@ -93,6 +99,7 @@ class Conductor:
         for wanted in following:
             if wanted not in self._swept:
                 self._to_judge[wanted] = Queue(AHEAD)
+                self._judged[wanted] = Future()
                 self._swept[wanted] = self._thread.submit(self._sweep, wanted)
                 self._results[wanted] = self._judge.submit(self._result, wanted)
 
@@ -129,8 +136,12 @@ class Conductor:
         for known in self.stages[: self.stages.index(stage)]:
             self.release(known)
 
-    def _sweep(self, stage: Stage) -> None:
-        """Sweep a stage, part by part; the judge is handed None when no more come."""
+    def _sweep(self, stage: Stage) -> Inquiry:
+        """Sweep a stage, part by part; the judge is handed None when no more come.
+
+        Where a reply is missing the lab stays until it is judged, to be asked about what failed;
+        after its last stage it does so anyway.
+        """
         try:
             for earlier in self.stages[: self.stages.index(stage)]:
                 self._swept[earlier].result()  # a stage that broke leaves a lab to build nothing on
@@ -138,52 +149,71 @@ class Conductor:
             lab.enter(stage)
             for swept in lab.sweeps(cell for cell in self._cells if cell.stage is stage):
                 self._to_judge[stage].put(swept)
+            in_doubt = lab.unanswered() > 0 or stage is self.stages[-1]
         finally:
             self._to_judge[stage].put(None)
+        wrong = self._judged[stage].result() if in_doubt else ()
+        return inquire(lab, wrong) if wrong else Inquiry()
 
     def _result(self, stage: Stage) -> StageResult:
         handed = iter(self._to_judge[stage].get, None)
-        found = _Found(stage)
+        found = _Found(self._topology, stage)
         try:
             for swept in handed:
                 found.take(swept, self.captures)
         except BaseException:
+            self._judged[stage].set_result(())
             deque(handed, maxlen=0)  # or the lab's thread would wait for ever
             raise
-        self._swept[stage].result()
-        return found.result()
+        self._judged[stage].set_result(found.wrong)
+        return found.result(self._swept[stage].result())
 
 
 class _Found:
     """A stage's parts as they are judged."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, topology: Topology, stage: Stage) -> None:
+        self._topology, self._stage = topology, stage
         self._verdicts: list[Verdict] = []
         self._evidence: dict[str, Evidence] = {}
         self._parts: list[Part] = []
+        self._lost = Lost()
 
     def take(self, swept: Swept, spool: Spool) -> None:
         """Judge one sweep, and keep what is to be told of it."""
         record = swept.record()
         sightings = find(record.frames, record.tokens)
-        self._verdicts += judge(swept.topology, record, sightings, swept.cells)
-        for entry in swept.evidence(record):
-            known = self._evidence.get(entry.name)
-            self._evidence[entry.name] = joined(known, entry) if known else entry
+        verdicts = judge(swept.topology, record, sightings, swept.cells)
+        self._verdicts += verdicts
+        self._lost.update(look(swept.topology, record, sightings, verdicts))
+        self._keep(swept.evidence(record))
         spool.keep(swept.name, capture(record, sightings.comments(_ids(record))))
         self._parts.append(Part(swept.name, replace(record, frames=())))
 
-    def result(self) -> StageResult:
-        """Everything, the verdicts with the readings that they rest on."""
+    @property
+    def wrong(self) -> tuple[Verdict, ...]:
+        """What did not pass."""
+        return tuple(one for one in self._verdicts if not one.ok)
+
+    def result(self, inquiry: Inquiry) -> StageResult:
+        """Everything, the verdicts with the readings that they rest on, and with their causes."""
+        self._keep(inquiry.evidence)
         names = self._evidence.keys()
-        verdicts = (replace(one, evidence=_linked(one.cell, names)) for one in self._verdicts)
+        verdicts = [replace(one, evidence=_linked(one.cell, names)) for one in self._verdicts]
+        evidence = tuple(self._evidence.values())
+        found = diagnose(self._topology, self._stage, verdicts, self._lost, evidence, inquiry.alone)
         return StageResult(
             self._stage,
-            {one.cell.id: one for one in verdicts},
-            tuple(self._evidence.values()),
+            {one.cell.id: one for one in found.verdicts},
+            evidence,
             tuple(self._parts),
+            found.diagnoses,
         )
+
+    def _keep(self, readings: Iterable[Evidence]) -> None:
+        for entry in readings:
+            known = self._evidence.get(entry.name)
+            self._evidence[entry.name] = joined(known, entry) if known else entry
 
 
 def capture(record: Record, comments: dict[int, str]) -> bytes:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from harness.causes import Cause
+
 
 class Stage(StrEnum):
     """The stages of a lab, in the order in which a run goes through them."""
@@ -205,7 +207,8 @@ class Observation:
     missing: tuple[Point, ...] = ()
     """Points of the modelled path where the token was not seen."""
     lost_at: Point | None = None
-    """The first point of the modelled path where the token was not seen any more."""
+    """The first point of the modelled path where the token was not seen any more; where it arrived
+    in silence, the first of the way back where its reply was not seen."""
     seen_source: str | None = None
     seen_ttl: int | None = None
     rtt_ms: float | None = None
@@ -234,6 +237,8 @@ class Verdict:
     token: str
     attempts: int = 1
     evidence: tuple[str, ...] = ()
+    cause: Cause | None = None
+    """Why it is no pass; None for one that is, and where nobody has asked yet."""
 
     @property
     def ok(self) -> bool:
@@ -263,4 +268,6 @@ class Verdict:
         if seen.lost_at:
             lines.append(f"  lost before {seen.lost_at}")
         lines += [f"  also seen at {hop.point}, VLAN {hop.vlan}" for hop in seen.strays]
+        if self.cause:
+            lines.append(f"  cause {self.cause.code}: {self.cause.detail}")
         return "\n".join(lines)

@@ -27,6 +27,8 @@ EVERYWHERE = ("links", "addresses", "routes", "sysctls", "firewall")
 """What is read of every node before a sweep; neighbours are read at the end of each wave."""
 COUNTING = ("links", "firewall", "conntrack")
 """What is read of every host after a sweep too, because a sweep makes it count."""
+MOMENT_S = 0.02
+"""How long a probe that was lost before is waited for when it is sent again to count it."""
 PINGS = ("icmp", "icmp6")
 """The probes that a route is read for."""
 
@@ -136,11 +138,39 @@ class Lab:
                 )
             yield swept
 
+    def unanswered(self) -> int:
+        """How many awaited replies did not come in the sweeps since this was last asked."""
+        found: int = self._worker.call(calls.unanswered)
+        return found
+
+    def ask(self, cell: Cell) -> None:
+        """Send one cell's probe alone, and give what it makes move a moment; nothing is judged."""
+        stage = self.stage or Stage.ISOLATED
+        swept = self._begin(stage, [cell], (), wait_s=MOMENT_S)
+        swept.answer()
+
+    def read(self, wanted: list[tuple[str, str]]) -> list[dict[str, Any]]:
+        """Readings (node, kind) of the lab as it is now."""
+        found: list[dict[str, Any]] = self._worker.call(self._endpoints.evidence, wanted)
+        return found
+
+    def own_readings(self) -> tuple[tuple[str, str], ...]:
+        """What is to be read of what carries the endpoints: (node, kind) pairs."""
+        return self._endpoints.readings(self.topology)
+
     def _lenders(self, stage: Stage, chosen: list[Cell]) -> tuple[Cell, ...]:
         return lenders(self.topology, matrix(self.topology, (stage,), kinds(chosen)).cells)
 
-    def _begin(self, stage: Stage, part: list[Cell], lent_by: tuple[Cell, ...]) -> Swept:
+    def _begin(
+        self,
+        stage: Stage,
+        part: list[Cell],
+        lent_by: tuple[Cell, ...],
+        wait_s: float | None = None,
+    ) -> Swept:
         sweep = schedule(self.topology, part, lent_by)
+        for wave in sweep["waves"] if wait_s else ():
+            wave["quiet"] = wait_s
         links = plan.subinterfaces(self.topology, routed=stage is Stage.ROUTED)
         sweep["taps"] = taps(self.topology, links)
         cells = (*part, *lent_by)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness import walk
 from harness.flow import Cell, Observation, Outcome, Point
-from harness.path import Trace, trace
+from harness.path import Trace, reply_lost_at, trace
 from harness.record import BEACON, Record, Sent, Wave
 from harness.sightings import ICMP, ICMPV6, Leg, Sighting, Sightings
 from harness.topology import Topology
@@ -103,11 +103,17 @@ class _Looker:
             path=found.hops,
             strays=found.strays,
             missing=found.missing,
-            lost_at=None if arrival else found.lost_at,
+            lost_at=self._lost_at(found, outcome, arrived=arrival is not None),
             seen_source=arrival.src_ip if arrival and not self._cell.probe.is_layer2 else None,
             seen_ttl=arrival.ttl if arrival else None,
             rtt_ms=self._rtt(found),
         )
+
+    def _lost_at(self, found: Trace, outcome: Outcome, *, arrived: bool) -> Point | None:
+        """Where the probe was not seen any more; of one that arrived in silence, where its reply."""
+        if not arrived:
+            return found.lost_at
+        return reply_lost_at(self.path, self._mine) if outcome is Outcome.SILENT else None
 
     def beacon(self) -> Observation:
         """Of a beacon it matters only whether it arrived."""

@@ -55,6 +55,21 @@ def trace(
     )
 
 
+def way_back(path: tuple[walk.Waypoint, ...]) -> tuple[walk.Waypoint, ...]:
+    """The points that a reply passes: those of the request, the other way round."""
+    turned = {"in": "out", "out": "in"}
+    return tuple(
+        walk.Waypoint(way.point._replace(direction=turned[way.point.direction]), way.vlan)
+        for way in reversed(path)
+    )
+
+
+def reply_lost_at(path: tuple[walk.Waypoint, ...], sightings: list[Sighting]) -> Point | None:
+    """The first point of its way back where a reply was not seen; None if it was seen all along."""
+    seen = {one.point for one in sightings if one.leg is not Leg.REQUEST}
+    return next((way.point for way in way_back(path) if way.point not in seen), None)
+
+
 def hop(seen: Sighting) -> Hop:
     """A sighting in the words of a report."""
     packet = seen.packet

@@ -66,6 +66,7 @@ def report(
         leftovers=leftovers,
         other_failures=failures[0],
         errors=failures[1],
+        diagnoses=tuple(one for result in results for one in result.diagnoses),
     )
 
 

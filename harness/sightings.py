@@ -71,6 +71,8 @@ class Sightings:
     """(node, address): when an answer for it came in at the node."""
     foreign: list[int] = field(default_factory=list)
     """Numbers of probe frames whose token is none of this record's."""
+    questions: list[tuple[Point, int, Packet]] = field(default_factory=list)
+    """Where and when each ARP and NDP frame was seen."""
 
     def comments(self, ids: dict[str, str]) -> dict[int, str]:
         """What to write beside each frame of a capture; `ids` maps a token to its probe's id."""
@@ -122,6 +124,9 @@ class _Finder:
     def tied(self, number: int, frame: Frame) -> None:
         """Assign a frame by what it answers or quotes, else by a token anywhere in it."""
         packet = self._packets[number]
+        if packet.arp_op or packet.nd_target:
+            point = _point(frame.node, frame.interface, frame.direction)
+            self.result.questions.append((point, frame.t_ns, packet))
         if packet.ethertype == ETHERTYPE_ARP:
             self._tied_arp(number, frame, packet)
         elif packet.nd_target:

@@ -29,11 +29,11 @@ def path(topology: Topology, cell: Cell) -> tuple[Waypoint, ...]:
     expected = cell.expectation
     if not expected.via:
         vlan = vlan_of(topology, src, dst)
-        return _segment(topology, src, dst, vlan, vlan_of(topology, dst, src))
+        return segment(topology, src, dst, vlan, vlan_of(topology, dst, src))
     points: tuple[Waypoint, ...] = ()
     ends = zip((src, *expected.via), (*expected.via, dst), expected.vlans, strict=True)
     for near, far, vlan in ends:
-        points += _segment(topology, near, far, vlan, vlan)
+        points += segment(topology, near, far, vlan, vlan)
     return points
 
 
@@ -87,7 +87,7 @@ def domain(topology: Topology, node: str, interface: str, outer_tag: int | None)
     return None if interface == topology.management else outer_tag
 
 
-def _segment(topology: Topology, src: str, dst: str, out: int, into: int) -> tuple[Waypoint, ...]:
+def segment(topology: Topology, src: str, dst: str, out: int, into: int) -> tuple[Waypoint, ...]:
     """One layer-2 segment; siblings in bridge mode talk without their parent seeing unicast."""
     if out == into and siblings(topology, src, dst):
         return (

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
+from harness.causes import Cause, Diagnosis
 from harness.flow import Hop, Verdict
 from harness.report.model import SCHEMA, Evidence, Run, RunReport
 
@@ -35,7 +36,7 @@ def outline(report: RunReport) -> dict[str, Any]:
         "schema": SCHEMA,
         "run": _run(report.run, report.exit),
         "cells": [],
-        "diagnoses": [],
+        "diagnoses": [_diagnosis(one) for one in report.diagnoses],
         "evidence": {entry.name: _evidence(entry, files[entry.name]) for entry in report.evidence},
         "leftovers": list(report.leftovers),
     }
@@ -103,8 +104,28 @@ def cell(verdict: Verdict) -> dict[str, Any]:
         "seen_source": seen.seen_source,
         "path": [_hop(hop, seen.path[0].t_ns) for hop in seen.path],
         "lost_at": str(seen.lost_at) if seen.lost_at else None,
-        "cause": None,
+        "cause": _cause(verdict.cause) if verdict.cause else None,
         "evidence": list(verdict.evidence),
+    }
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    return {
+        "code": cause.code.value,
+        "node": cause.node,
+        "subject": cause.subject,
+        "detail": cause.detail,
+    }
+
+
+def _diagnosis(one: Diagnosis) -> dict[str, Any]:
+    return {
+        "code": one.code.value,
+        "node": one.node,
+        "subject": one.subject,
+        "message": one.message,
+        "fix": one.fix,
+        "cells": list(one.cells),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.causes import Diagnosis
 from harness.flow import Verdict
 
 SCHEMA = 1
@@ -72,6 +73,9 @@ class RunReport:
 
     errors: int = 0
     """Tests that could not be carried out: a stage that could not be made, a worker that ended."""
+
+    diagnoses: tuple[Diagnosis, ...] = ()
+    """Each fault that was found, with the cells that it explains."""
 
     @property
     def exit(self) -> str:

@@ -55,6 +55,7 @@ class FakeWorker:
             "facts": lambda: dict(FACTS),
             "apply": self._apply,
             "sweep": self._sweep,
+            "unanswered": lambda: 1,
             "evidence": self._readings.read,
             "run": self._readings.run,
             "start": self._held.start,

@@ -59,10 +59,12 @@ class Readings:
         }
 
     def read(self, wanted: Sequence[tuple[str, str]]) -> list[Answer]:
-        """The form of `harness.worker.evidence.read`."""
+        """The form of `harness.worker.evidence.read`; what it does not play gives no reading."""
         found = []
         for name, kind in wanted:
             word, _, argument = kind.partition(" ")
+            if word not in COMMANDS and not argument:
+                continue
             command = f"ip route get {argument}" if argument else COMMANDS[word]
             parsed = self._route_get(name, argument) if argument else self._readers[word](name)
             reading = {"node": name, "kind": kind, "command": command}

@@ -46,6 +46,13 @@ def sweep(plan: dict[str, Any]) -> dict[str, Any]:
         return {"failed": str(error.args[-1])}
 
 
+def unanswered() -> int:
+    """How many awaited replies did not come; see `sweep.unanswered`."""
+    from harness.worker import sweep as sweeping
+
+    return sweeping.unanswered()
+
+
 def evidence(wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     """Read (node, kind) pairs; see `evidence.read`."""
     from harness.worker import evidence as readings

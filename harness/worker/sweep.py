@@ -21,6 +21,15 @@ BATCH = 64
 
 Plan = dict[str, Any]
 
+_in_vain = [0]
+"""Probes whose reply was awaited and did not come, since somebody asked."""
+
+
+def unanswered() -> int:
+    """How many awaited replies did not come in all sweeps since this was last asked."""
+    found, _in_vain[0] = _in_vain[0], 0
+    return found
+
 
 def sweep(plan: Plan) -> dict[str, Any]:
     """Carry out a sweep.
@@ -71,6 +80,8 @@ class _Sweep:
             if number % BATCH == BATCH - 1:
                 self._serve(0, senders)
         self._wait(senders, wave["deadline"], wave["quiet"])
+        refused = [probe for probe, (_, _, no) in zip(wave["probes"], sent) if no is not None]
+        _in_vain[0] += len(senders.awaited.pending) + sum(probe["await"] for probe in refused)
         # Counted before the last drain and from after the first moment: what taps saw and no
         # router counted leaves a doubt, what a router counted and no tap saw would hide one.
         after = [routes.unrouted(router) for router in self._routers]

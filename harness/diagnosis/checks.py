@@ -1,0 +1,254 @@
+"""What is asked at each kind of place, in order: the first answer is the cause."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.causes import Code
+from harness.diagnosis import containers, links, routing, stack, traffic
+from harness.diagnosis.place import Kind
+from harness.diagnosis.scene import Checks, Finding, Scene
+
+SILENT_ARP = 2
+"""From this value of arp_ignore on, a node may leave questions for its own addresses unanswered."""
+
+
+def _container(scene: Scene) -> Finding | None:
+    for node in (scene.place.node, scene.place.peer):
+        found = containers.state_of(scene.lab, node)
+        if found:
+            return found
+    return None
+
+
+def _attached(scene: Scene) -> Finding | None:
+    """Both ends of the segment, the one nearer to the loss first."""
+    place = scene.place
+    near = scene.place.node if place.node != "switch" else place.peer
+    for node in dict.fromkeys((*_ends(scene), near, place.peer)):
+        if node != "switch":
+            found = links.attached(scene.lab, node, place.vlan)
+            if found:
+                return found
+    return None
+
+
+def _ends(scene: Scene) -> tuple[str, ...]:
+    """The nodes whose interfaces in the VLAN the segment leads through, in its order."""
+    place = scene.place
+    if place.asker:
+        return (place.asker, place.asked)
+    return tuple(filter(None, (_segment_sender(scene), place.peer)))
+
+
+def _segment_sender(scene: Scene) -> str:
+    cell = scene.cell
+    order = [cell.src, *cell.expectation.via, cell.dst]
+    order = order[::-1] if scene.place.flow.is_reply else order
+    if scene.place.peer not in order[1:]:
+        return ""
+    return order[order.index(scene.place.peer, 1) - 1]
+
+
+def _own_address(scene: Scene) -> Finding | None:
+    node = scene.place.node
+    if scene.cell.probe.is_layer2 and scene.cell.probe.kind not in ("arp", "ndp"):
+        return None
+    return links.addressed(scene.lab, node, scene.place.vlan, ipv6=scene.is_ipv6)
+
+
+def _asked_address(scene: Scene) -> Finding | None:
+    if not scene.place.asker:
+        return None
+    return links.addressed(scene.lab, scene.place.asked, scene.place.vlan, ipv6=scene.is_ipv6)
+
+
+def _route(scene: Scene) -> Finding | None:
+    flow = scene.place.flow
+    return None if scene.place.asker else routing.route(scene, scene.place.node, flow)
+
+
+def _output(scene: Scene) -> Finding | None:
+    node = scene.place.node
+    out = scene.lab.interface(node, scene.place.vlan)
+    return stack.filtered(scene, node, replace(scene.place.flow, oif=out), stack.OUT)
+
+
+def _input(scene: Scene) -> Finding | None:
+    node = scene.place.node
+    flow = replace(scene.place.flow, iif=scene.interface)
+    return stack.filtered(scene, node, flow, stack.INTO)
+
+
+def _answer_route(scene: Scene) -> Finding | None:
+    if scene.place.asker or scene.cell.probe.is_layer2:
+        return None
+    return routing.route(scene, scene.place.node, scene.reply())
+
+
+def _answer_output(scene: Scene) -> Finding | None:
+    node = scene.place.node
+    flow = replace(scene.reply(), oif=scene.interface)
+    return stack.filtered(scene, node, flow, stack.OUT)
+
+
+def _through(scene: Scene) -> Finding | None:
+    return stack.filtered(scene, scene.place.node, stack.through(scene), stack.THROUGH)
+
+
+def _routed(scene: Scene) -> Finding | None:
+    return routing.route(scene, scene.place.node, stack.through(scene))
+
+
+def _on_wire(scene: Scene) -> Finding | None:
+    """Rules of nft's netdev, bridge and arp tables where it was lost."""
+    place = scene.place
+    points = [point for point in (place.far, place.near) if point]
+    for point in points:
+        into = point.direction == "in"
+        flow = replace(
+            place.flow,
+            iif=point.interface if into else "",
+            oif="" if into else point.interface,
+        )
+        hooks = ("ingress", "prerouting", "forward", "input") if into else (
+            "forward", "output", "postrouting", "egress",
+        )  # fmt: skip
+        found = stack.filtered(scene, point.node, flow, hooks)
+        if found and (point.node == "switch" or _is_below_ip(found)):
+            return found
+    return None
+
+
+def _is_below_ip(found: Finding) -> bool:
+    """Whether a rule ends frames before taps of the interface behind see them."""
+    return (found.subject or "").startswith(("netdev ", "bridge ", "arp "))
+
+
+def _resolving(scene: Scene) -> Finding | None:
+    """What keeps a node from answering questions for its address, or from asking."""
+    node, state = scene.place.node, scene.state
+    names = dict.fromkeys((scene.interface, scene.lab.interface(node, scene.place.vlan)))
+    for name in names:
+        link = state.link(node, name)
+        if link and not link.get("arp", True):
+            message = f"{node}'s {name} does no ARP"
+            shown = state.cite(node, "links")
+            fix = f"ip link set {name} arp on"
+            return Finding(Code.ARP_DISABLED, node, name, message, fix, shown)
+        for key in ("arp_ignore", "arp_filter"):
+            value = state.both(node, key, name)
+            if value and (key == "arp_filter" or value >= SILENT_ARP) and scene.place.asker:
+                full = next(
+                    one
+                    for one in (f"net.ipv4.conf.{each}.{key}" for each in ("all", name))
+                    if (state.sysctl(node, one) or "0") == str(value)
+                )
+                message = f"{node} leaves ARP unanswered: {full} is {value}"
+                shown = state.cite(node, "conf")
+                fix = f"sysctl -w {full}=0"
+                return Finding(Code.ARP_DISABLED, node, full, message, fix, shown)
+    return None
+
+
+def _echo_ignored(scene: Scene) -> Finding | None:
+    node = scene.place.node
+    keys = {
+        "icmp": "net.ipv4.icmp_echo_ignore_all",
+        "icmp6": "net.ipv6.icmp.echo_ignore_all",
+    }
+    key = keys.get(scene.cell.probe.kind)
+    if key is None or scene.state.sysctl(node, key) != "1":
+        return None
+    message = f"{node} answers no echo request: {key} is 1"
+    shown = scene.state.cite(node, "conf") or scene.state.cite(node, "sysctls")
+    return Finding(Code.L4_FILTERED, node, key, message, f"sysctl -w {key}=0", shown)
+
+
+def _mac(scene: Scene) -> Finding | None:
+    """Whether the peer's or the sender's own interface has another MAC address."""
+    for node in (scene.place.peer, scene.place.node):
+        if node not in scene.topology.endpoint_vlans:
+            continue
+        link = scene.state.link(node, "eth0")
+        mode = scene.topology.vlan(scene.topology.endpoint_vlans[node]).mode
+        if link and link["mac"] != scene.lab.mac(node) and mode != "passthru":
+            return routing.wrong_mac(scene, node, "eth0", link["mac"])
+    return None
+
+
+def _mode(scene: Scene) -> Finding | None:
+    """Whether siblings are in the mode that they must be in."""
+    topology = scene.lab.topology
+    cell = scene.cell
+    hosts = topology.endpoint_hosts
+    if hosts.get(cell.src) is None or hosts.get(cell.src) != hosts.get(cell.dst):
+        return None
+    for node in (cell.src, cell.dst):
+        expected = topology.vlan(topology.endpoint_vlans[node]).mode
+        link = scene.state.link(node, "eth0")
+        found = (link or {}).get("macvlan_mode")
+        if found and found != expected:
+            message = f"{node}'s eth0 is in mode {found}, not {expected}"
+            fix = f"ip link set eth0 type macvlan mode {expected}"
+            shown = scene.state.cite(node, "links")
+            return Finding(
+                Code.MACVLAN_MODE_ISOLATES, node, f"eth0 mode {found}", message, fix, shown
+            )
+    return None
+
+
+_CONTAINERS = (
+    _container, (Code.ENGINE_DOWN, Code.CONTAINER_NOT_RUNNING, Code.NETWORK_MISSING),
+)  # fmt: skip
+_ATTACHED = (
+    _attached,
+    (
+        Code.ENDPOINT_DOWN, Code.SUBINTERFACE_MISSING, Code.PARENT_DOWN, Code.GATEWAY_DOWN,
+        Code.VLAN_ID_MISMATCH, Code.TRUNK_DISCONNECTED,
+    ),
+)  # fmt: skip
+_ADDRESS = (
+    _own_address,
+    (
+        Code.ENDPOINT_ADDRESS_MISSING, Code.GATEWAY_ADDRESS_MISSING, Code.PREFIX_LENGTH_WRONG,
+        Code.ENDPOINT_ADDRESS_WRONG, Code.GATEWAY_ADDRESS_WRONG,
+    ),
+)  # fmt: skip
+_ROUTES = (Code.POLICY_RULE_DIVERTS, Code.ROUTE_BLACKHOLE, Code.DEFAULT_ROUTE_MISSING,
+           Code.DEFAULT_ROUTE_WRONG)  # fmt: skip
+_RULES = (Code.RAW_DROP, Code.MANGLE_DROP, Code.L4_FILTERED, Code.CONNTRACK_INVALID,
+          Code.REJECTED_BY_RULE)  # fmt: skip
+_FORWARDING = (Code.FORWARD_POLICY_DROP, Code.FORWARD_RULE_DROP, Code.FORWARD_RULE_MISSING,
+               Code.RULE_ORDER, Code.WRONG_INTERFACE_IN_RULE)  # fmt: skip
+_NEIGHBOUR = (routing.neighbour, (Code.STALE_NEIGHBOUR, Code.DUPLICATE_ADDRESS,
+                                  Code.DUPLICATE_MAC, Code.PROXY_ARP_LEAK))  # fmt: skip
+_FULL = (stack.exhausted, (Code.CONNTRACK_FULL, Code.NEIGHBOUR_OVERFLOW))
+
+CHECKS: dict[Kind, Checks] = {
+    Kind.SENDER: (
+        _CONTAINERS, _ATTACHED, _ADDRESS, (_route, _ROUTES),
+        (_output, (Code.OUTPUT_DROP, *_RULES)), (_resolving, (Code.ARP_DISABLED,)), _NEIGHBOUR,
+        (_on_wire, (Code.ARP_FILTERED,)), (stack.too_large, (Code.MTU_MISMATCH,)), _FULL,
+    ),
+    Kind.WIRE: (
+        _CONTAINERS, _ATTACHED, _NEIGHBOUR, (_mac, (Code.DUPLICATE_MAC,)),
+        (_mode, (Code.MACVLAN_MODE_ISOLATES,)), (stack.too_large, (Code.MTU_MISMATCH,)),
+        (_on_wire, (Code.ARP_FILTERED, Code.NDP_FILTERED)), (_asked_address, _ADDRESS[1]),
+        (traffic.selective, (Code.TRUNK_DROPS_VLAN, Code.PORT_SECURITY)), _FULL,
+    ),
+    Kind.ROUTER: (
+        (stack.forwards, (Code.IP_FORWARD_OFF,)), _NEIGHBOUR,
+        (_through, (*_FORWARDING, *_RULES)), (stack.reverse_path, (Code.RP_FILTER_DROP,)),
+        (_routed, _ROUTES), _ATTACHED, _ADDRESS, (stack.too_large, (Code.MTU_MISMATCH,)),
+        (_resolving, (Code.ARP_DISABLED,)), (_on_wire, ()), _FULL,
+    ),
+    Kind.RECEIVER: (
+        _CONTAINERS, _ADDRESS, _NEIGHBOUR, (_resolving, (Code.ARP_DISABLED,)),
+        (_input, (Code.INPUT_DROP, *_RULES)), (stack.reverse_path, (Code.RP_FILTER_DROP,)),
+        (_echo_ignored, (Code.L4_FILTERED,)), (_answer_route, _ROUTES),
+        (_answer_output, (Code.OUTPUT_DROP, *_RULES)), _ATTACHED,
+        (stack.too_large, (Code.MTU_MISMATCH,)), (_on_wire, ()), _FULL,
+    ),
+}  # fmt: skip
+"""By the kind of place."""

@@ -1,0 +1,252 @@
+"""What a node's rules do with a packet: hook after hook, chain after chain, until one ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from harness.diagnosis.chains import Chain, Condition, Rule
+from harness.diagnosis.state import within
+
+PROTOCOLS = {
+    "icmp": ("icmp", "1"), "tcp": ("tcp", "6"), "udp": ("udp", "17"),
+    "icmp6": ("icmpv6", "ipv6-icmp", "58"),
+}  # fmt: skip
+ETHERTYPES = {"ip": ("ip", "0x800", "2048", "8"), "ip6": ("ip6", "0x86dd", "34525"),
+              "arp": ("arp", "0x806", "2054")}  # fmt: skip
+OF_FAMILY = {"ip": ("ip", "inet"), "ip6": ("ip6", "inet"), "arp": ("arp",)}
+"""The families of tables that see a packet, beside `bridge` and `netdev`."""
+PORTS = ("dport", "sport", "tcp dport", "udp dport", "tcp sport", "udp sport")
+OF_LAYER4 = ("protocol", "icmp", *PORTS)
+MAX_DEPTH = 16
+"""Jumps, as the kernel allows (NFT_JUMP_STACK_SIZE)."""
+ECHO_PORT = 7
+TCP_HEADER, OTHER_HEADER = 40, 28
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A packet as rules see it."""
+
+    family: str
+    """`ip`, `ip6`, `arp`, or nothing for a frame that is none of these."""
+    src: str | None
+    dst: str | None
+    protocol: str
+    """`icmp`, `tcp`, `udp`, `icmp6`, or nothing."""
+    is_reply: bool = False
+    length: int = 0
+    """Octets of the IP packet."""
+    iif: str = ""
+    oif: str = ""
+    src_mac: str = ""
+    dst_mac: str = ""
+    vlan: int | None = None
+
+
+@dataclass(frozen=True)
+class Hit:
+    """What ended a packet: a rule, or a chain's policy."""
+
+    chain: Chain
+    rule: Rule | None
+    """None for the policy."""
+    verdict: str
+    """`drop` or `reject`."""
+    is_certain: bool
+    """Whether every condition was answered, or the rule was seen counting."""
+
+
+Counted = Mapping[tuple[tuple[str, str, str, str], int], int]
+"""By chain and number of the rule: how many packets it counted while one cell was sent alone."""
+
+
+def ended_by(
+    chains: Iterable[Chain], hooks: Iterable[str], flow: Flow, counted: Counted | None = None
+) -> Hit | None:
+    """The first thing that ends a packet at these hooks, in the order in which they are passed."""
+    known = list(chains)
+    walker = _Walker({chain.key: chain for chain in known}, flow, counted)
+    for hook in hooks:
+        based = [chain for chain in known if chain.hook == hook and _sees(chain, flow)]
+        for chain in sorted(based, key=lambda one: one.priority):
+            hit = walker.walk(chain)
+            if hit:
+                return hit
+    return None
+
+
+def _sees(chain: Chain, flow: Flow) -> bool:
+    if chain.family == "netdev":
+        return flow.iif in chain.device.split(",") or flow.oif in chain.device.split(",")
+    return chain.family == "bridge" or chain.family in OF_FAMILY.get(flow.family, ())
+
+
+class _Walker:
+    def __init__(
+        self,
+        chains: dict[tuple[str, str, str, str], Chain],
+        flow: Flow,
+        counted: Counted | None,
+    ) -> None:
+        self._chains, self._flow, self._counted = chains, flow, counted
+
+    def walk(self, base: Chain) -> Hit | None:
+        """From a base chain to its policy."""
+        end, hit = self._chain(base, 0)
+        if hit:
+            return hit
+        if not end and base.policy == "drop":
+            return Hit(base, None, "drop", is_certain=True)
+        return None
+
+    def _chain(self, chain: Chain, depth: int) -> tuple[bool, Hit | None]:
+        """(whether a verdict was given, what ended it)."""
+        possible = None
+        for number, rule in enumerate(chain.rules):
+            matched = self.matches(chain, number, rule)
+            if matched is False or not rule.verdict:
+                continue
+            if rule.verdict in ("drop", "reject"):
+                hit = Hit(chain, rule, rule.verdict, is_certain=matched is True)
+                if matched:
+                    return True, hit
+                possible = possible or hit
+            elif matched is None:
+                continue
+            elif rule.verdict in ("jump", "goto"):
+                end, hit_there = self._jump(chain, rule.target, depth)
+                if end:
+                    return True, hit_there
+                if rule.verdict == "goto":
+                    break
+            elif rule.verdict == "return":
+                break
+            else:
+                return True, possible
+        return possible is not None, possible
+
+    def _jump(self, chain: Chain, target: str, depth: int) -> tuple[bool, Hit | None]:
+        there = self._chains.get((chain.tool, chain.family, chain.table, target))
+        return self._chain(there, depth + 1) if there and depth < MAX_DEPTH else (False, None)
+
+    def matches(self, chain: Chain, number: int, rule: Rule) -> bool | None:
+        """Whether a rule takes the packet; None if nobody can say."""
+        answers = [answer(condition, self._flow) for condition in rule.conditions]
+        if False in answers:
+            return False
+        if None not in answers:
+            return True
+        if self._counted is None or rule.packets is None:
+            return None
+        return self._counted.get((chain.key, number), 0) > 0
+
+
+def answer(condition: Condition, flow: Flow) -> bool | None:
+    """Whether a packet is as a condition wants it; None if it is not known."""
+    found = [_one(condition.field, value, flow) for value in condition.values]
+    if None in found and True not in found:
+        return None
+    return (True in found) is not condition.inverted
+
+
+def _one(name: str, value: str, flow: Flow) -> bool | None:  # noqa: C901 - a table of fields
+    if name in ("iif", "oif"):
+        own = flow.iif if name == "iif" else flow.oif
+        return own.startswith(value.rstrip("+*")) if value[-1:] in ("+", "*") else own == value
+    if name in ("src", "dst"):
+        return within(flow.src if name == "src" else flow.dst, value)
+    if name == "protocol":
+        return value in ("all", *PROTOCOLS.get(flow.protocol, ()))
+    if name in PORTS:
+        return _port(name, value, flow)
+    if name == "state":
+        return _state(value, flow)
+    if name in ("ether-src", "ether-dst"):
+        return value.lower() == (flow.src_mac if name == "ether-src" else flow.dst_mac)
+    if name == "ethertype":
+        return value in ETHERTYPES.get(flow.family, ())
+    if name == "nfproto":
+        return value == {"ip": "ipv4", "ip6": "ipv6"}.get(flow.family)
+    if name == "vlan":
+        return None if flow.vlan is None else value == str(flow.vlan)
+    if name == "icmp":
+        return _icmp(value, flow)
+    if name.startswith("length"):
+        return _length(name.partition(" ")[2], value, flow)
+    if name in ("arp", "arp-target", "arp-sender"):
+        return _arp(name, value, flow)
+    return None
+
+
+def _port(name: str, value: str, flow: Flow) -> bool | None:
+    protocol, _, end = name.rpartition(" ")
+    if flow.protocol not in (protocol or "tcp", protocol or "udp"):
+        return False
+    if (end == "dport") is flow.is_reply:
+        return None  # an ephemeral port, which nobody has written down
+    low, colon, high = value.replace("-", ":").partition(":")
+    if not low.isdecimal():
+        return value == "echo"
+    return int(low) <= ECHO_PORT <= int(high if colon and high else low)
+
+
+def _state(value: str, flow: Flow) -> bool | None:
+    word = value.lower()
+    if word == "invalid":
+        return None
+    return word == ("established" if flow.is_reply else "new")
+
+
+def _icmp(value: str, flow: Flow) -> bool | None:
+    if flow.protocol not in ("icmp", "icmp6"):
+        return False
+    numbers = ("0", "129", "echo-reply") if flow.is_reply else ("8", "128", "echo-request")
+    return value in numbers or value == "any"
+
+
+def _length(operation: str, value: str, flow: Flow) -> bool | None:
+    if not flow.length:
+        return None
+    low, colon, high = value.partition(":")
+    if operation:
+        limit = int(low)
+        return {
+            "<": flow.length < limit, ">": flow.length > limit,
+            "<=": flow.length <= limit, ">=": flow.length >= limit,
+        }[operation]  # fmt: skip
+    return int(low or 0) <= flow.length <= int((high or 65535) if colon else low)
+
+
+def _arp(name: str, value: str, flow: Flow) -> bool | None:
+    if flow.family != "arp":
+        return False
+    if name == "arp":
+        return value in (("reply", "2") if flow.is_reply else ("request", "1"))
+    return within(flow.dst if name == "arp-target" else flow.src, value)
+
+
+def length_of(kind: str, argument: int | None) -> int:
+    """Octets of a probe's IP packet: 16 of token, or an echo request's own size."""
+    if kind.startswith("icmp"):
+        return (argument or 16) + (48 if kind == "icmp6" else 28)
+    return 16 + (TCP_HEADER if kind.startswith("tcp") else OTHER_HEADER)
+
+
+def is_of_layer4(rule: Rule) -> bool:
+    """Whether a rule names a protocol or a port."""
+    return any(condition.field in OF_LAYER4 for condition in rule.conditions)
+
+
+def takes_invalid(rule: Rule) -> bool:
+    """Whether a rule asks for what connection tracking calls invalid."""
+    return any(
+        condition.field == "state" and "invalid" in map(str.lower, condition.values)
+        for condition in rule.conditions
+    )
+
+
+def family_of(address: str | None) -> str:
+    """The family of a packet to an address; nothing for none."""
+    return {4: "ip", 6: "ip6"}[ip_address(address).version] if address else ""

@@ -1,0 +1,306 @@
+"""What came of a probe that was not lost: refused, rejected, altered, or where it must not be."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from harness import walk
+from harness.causes import Code
+from harness.diagnosis import links, stack
+from harness.diagnosis.chains import Condition
+from harness.diagnosis.filtering import Flow, answer, ended_by, family_of, length_of
+from harness.diagnosis.scene import Finding, Lab
+from harness.diagnosis.state import State, within
+from harness.flow import Cell, Outcome, Verdict
+from harness.observe import address_of
+
+FROM = re.compile(r"(ICMP|ICMPv6) type (\d+) code (\d+) from (\S+)")
+"""How an outcome's detail names an error (`observe`)."""
+TIME_EXCEEDED = {("ICMP", "11"), ("ICMPv6", "3")}
+SOURCE_NAT = ("nat",)
+
+
+def said_no(lab: Lab, verdict: Verdict) -> Finding | None:
+    """Who refused or rejected it, and why."""
+    cell, seen = verdict.cell, verdict.observation
+    found = FROM.search(seen.detail)
+    if found and found.group(1, 2) in TIME_EXCEEDED:
+        return _expired(lab, cell, found[4])
+    if found and seen.outcome is Outcome.TOO_BIG:
+        return _too_big(lab, cell, found[4])
+    if seen.outcome not in (Outcome.REFUSED, Outcome.REJECTED):
+        return None
+    by_rule = _rejecting(lab, verdict)
+    if by_rule or seen.outcome is Outcome.REJECTED:
+        return by_rule
+    message = f"{cell.dst} answered that nobody listens: {seen.detail}"
+    port = f"{cell.probe.kind} port 7"
+    fix = f"start what answers {port} on {cell.dst}"
+    return Finding(Code.SERVICE_REFUSED, cell.dst, port, message, fix, ())
+
+
+def flow_of(lab: Lab, cell: Cell) -> Flow:
+    """The probe as its source sends it."""
+    topology = lab.topology.over(cell.probe)
+    src, dst = address_of(topology, cell.src, cell.dst), address_of(topology, cell.dst, cell.src)
+    kind = cell.probe.kind
+    protocol = "" if cell.probe.is_layer2 else kind if kind == "icmp6" else kind.removesuffix("6")
+    family = family_of(dst) if not cell.probe.is_layer2 else ""
+    return Flow(family, src, dst, protocol, length=length_of(kind, cell.probe.argument))
+
+
+def _rejecting(lab: Lab, verdict: Verdict) -> Finding | None:
+    """The rule that rejects it, at the source, at a router, or at the destination."""
+    cell = verdict.cell
+    flow = flow_of(lab, cell)
+    for node in (cell.src, *cell.expectation.via, cell.dst):
+        vlans = cell.expectation.vlans or (walk.vlan_of(lab.topology, cell.src, cell.dst),)
+        place = (cell.src, *cell.expectation.via).index(node) if node != cell.dst else len(vlans)
+        into = lab.interface(node, vlans[place - 1]) if place else ""
+        out = lab.interface(node, vlans[place]) if place < len(vlans) else ""
+        hooks = stack.OUT if not into else stack.INTO if not out else stack.THROUGH
+        hit = ended_by(lab.chains(node), hooks, replace(flow, iif=into, oif=out))
+        if hit and hit.rule:
+            kind = "nftables" if hit.chain.tool == "nft" else "firewall"
+            message = f"{node}'s rule answers it with an error: {hit.rule.text}"
+            shown = lab.state.cite(node, kind)
+            return Finding(
+                Code.REJECTED_BY_RULE, node, hit.rule.text, message, hit.rule.delete, shown
+            )
+    return None
+
+
+def _expired(lab: Lab, cell: Cell, by: str) -> Finding:
+    holder = next(iter(lab.state.holders(by)), None)
+    node = holder[0] if holder else None
+    key = "net.ipv4.ip_default_ttl"
+    for source in (cell.src, cell.dst):
+        value = lab.state.sysctl(source, key)
+        if value not in (None, "64"):
+            message = f"{source} sends with a time to live of {value}, which ran out at {by}"
+            shown = lab.state.cite(source, "conf")
+            return Finding(Code.TTL_EXPIRED, source, key, message, f"sysctl -w {key}=64", shown)
+    for router in cell.expectation.via:
+        for chain in lab.chains(router):
+            for rule in chain.rules:
+                if rule.target in ("TTL", "HL"):
+                    message = f"{router}'s rule changes its time to live: {rule.text}"
+                    shown = lab.state.cite(router, "firewall")
+                    return Finding(Code.TTL_EXPIRED, router, rule.text, message, rule.delete, shown)
+    message = f"its time to live ran out at {by}"
+    return Finding(Code.TTL_EXPIRED, node, by, message, f"traceroute from {cell.src}", ())
+
+
+def _too_big(lab: Lab, cell: Cell, by: str) -> Finding | None:
+    holder = next(iter(lab.state.holders(by)), None)
+    return _small(lab, holder[0]) if holder else _small(lab, cell.src)
+
+
+def small_at_source(lab: Lab, verdict: Verdict) -> Finding | None:
+    """The source's own kernel says that the packet is too big."""
+    if verdict.observation.outcome is not Outcome.TOO_BIG:
+        return None
+    return _small(lab, verdict.cell.src)
+
+
+def _small(lab: Lab, node: str) -> Finding | None:
+    """An interface of a node that takes less than it must."""
+    topology = lab.topology
+    end = lab.endpoint(node)
+    wanted = (
+        {"eth0": topology.mtu_at(node, end.vlan)}
+        if end
+        else {topology.subinterface(vlan.id): topology.mtu_at(node, vlan.id)
+              for vlan in topology.vlans}
+    )  # fmt: skip
+    for name, expected in wanted.items():
+        link = lab.state.link(node, name)
+        if link and link["mtu"] < expected:
+            message = f"{node}'s {name} takes {link['mtu']} octets, not {expected}"
+            fix = f"ip link set {name} mtu {expected}"
+            shown = lab.state.cite(node, "links")
+            subject = f"{name} mtu {link['mtu']}"
+            return Finding(Code.MTU_MISMATCH, node, subject, message, fix, shown)
+    return None
+
+
+def altered(lab: Lab, verdict: Verdict) -> Finding | None:
+    """It arrived and was answered, but not as it must: another source, another TTL, another way."""
+    cell, seen = verdict.cell, verdict.observation
+    expected = cell.expectation
+    if expected.outcome is not Outcome.REACHED or seen.outcome is not Outcome.REACHED:
+        return None
+    if seen.seen_source != expected.seen_source and seen.seen_source:
+        return _translated(lab, cell, seen.seen_source)
+    if expected.ttl is not None and seen.seen_ttl != expected.ttl:
+        return _counted(lab, verdict)
+    if seen.missing:
+        return _another_way(lab, verdict)
+    return None
+
+
+def _translated(lab: Lab, cell: Cell, source: str) -> Finding | None:
+    """NAT that is not there, or that gives another address."""
+    if not cell.expectation.via:
+        return None
+    topology, state = lab.topology, lab.state
+    for router, vlan in zip(cell.expectation.via, cell.expectation.vlans[1:], strict=True):
+        known = next((one for one in topology.gateways if one.host == router), None)
+        out = topology.subinterface(vlan)
+        flow = replace(flow_of(lab, cell), oif=out)
+        rules = [
+            (chain, rule)
+            for chain in lab.chains(router)
+            if chain.hook == "postrouting"
+            for rule in chain.rules
+            if rule.verdict in SOURCE_NAT and _may_take(rule.conditions, flow)
+        ]
+        shown = state.cite(router, "firewall", "nftables")
+        wanted = known and vlan in known.masquerade
+        if wanted and not rules:
+            rule = f"-A POSTROUTING -o {out} -j MASQUERADE"
+            message = f"{router} sends it on from {source}: no rule translates what leaves by {out}"
+            fix = f"iptables -t nat {rule}"
+            return Finding(Code.MASQUERADE_MISSING, router, rule, message, fix, shown)
+        if rules:
+            rule_found = rules[0][1]
+            message = f"{router}'s rule makes it come from {source}: {rule_found.text}"
+            fix = rule_found.delete
+            if wanted and len(rules) == 1:
+                fix += f" && iptables -t nat -A POSTROUTING -o {out} -j MASQUERADE"
+            return Finding(
+                Code.MASQUERADE_WRONG_ADDRESS, router, rule_found.text, message, fix, shown
+            )
+    return None
+
+
+def _may_take(conditions: tuple[Condition, ...], flow: Flow) -> bool:
+    return all(answer(one, flow) is not False for one in conditions)
+
+
+def _counted(lab: Lab, verdict: Verdict) -> Finding | None:
+    """A TTL that is not what it must be: sent with another, changed by a rule, or one more hop."""
+    cell, seen = verdict.cell, verdict.observation
+    key = "net.ipv4.ip_default_ttl"
+    value = lab.state.sysctl(cell.src, key)
+    if value not in (None, "64"):
+        message = f"{cell.src} sends with a time to live of {value}"
+        shown = lab.state.cite(cell.src, "conf")
+        return Finding(Code.TTL_EXPIRED, cell.src, key, message, f"sysctl -w {key}=64", shown)
+    for node in (cell.src, *cell.expectation.via):
+        for chain in lab.chains(node):
+            for rule in chain.rules:
+                if rule.target in ("TTL", "HL"):
+                    message = f"{node}'s rule changes its time to live: {rule.text}"
+                    shown = lab.state.cite(node, "firewall")
+                    return Finding(Code.TTL_EXPIRED, node, rule.text, message, rule.delete, shown)
+    expected = cell.expectation.ttl or 0
+    if seen.seen_ttl is not None and seen.seen_ttl < expected:
+        return _another_way(lab, verdict)
+    return None
+
+
+def _another_way(lab: Lab, verdict: Verdict) -> Finding | None:
+    """It passed a router that is not on its way, or another one than it must."""
+    cell = verdict.cell
+    dst = address_of(lab.topology.over(cell.probe), cell.dst, cell.src)
+    if dst is None:
+        return None
+    for node in (cell.src, *cell.expectation.via):
+        found = _astray(lab, cell, node, dst)
+        if found:
+            return found
+    return None
+
+
+def _astray(lab: Lab, cell: Cell, node: str, dst: str) -> Finding | None:
+    routes = lab.state.routes(node, dst)
+    end = lab.endpoint(node)
+    if not routes or end is None:
+        return None
+    best = routes[0]
+    topology = lab.topology.over(cell.probe)
+    near = within(dst, str(topology.vlan(end.vlan).subnet))
+    gateway = topology.vlan(end.vlan).gateway
+    if (near and best["via"] is None) or (not near and best["via"] == str(gateway)):
+        return None
+    text = f"{best['dst']} via {best['via']}"
+    message = f"{node}'s route sends it another way: {text}"
+    shown = lab.state.cite(node, "tables")
+    fix = f"ip route delete {text}"
+    if best["dst"] == "default":
+        fix = f"ip route replace default via {gateway}"
+    return Finding(Code.EXTRA_HOP, node, text, message, fix, shown)
+
+
+def reached(lab: Lab, verdict: Verdict) -> Finding | None:
+    """It arrived, or was seen, where it must not be."""
+    cell, seen = verdict.cell, verdict.observation
+    vlan = walk.vlan_of(lab.topology, cell.src, cell.dst)
+    strays = (hop.point.node for hop in seen.strays if hop.point.node != "switch")
+    for node in dict.fromkeys((cell.src, cell.dst, *strays)):
+        found = links.attached(lab, node, vlan)
+        if found:
+            return found
+    if cell.probe.kind == "arp" or seen.outcome is Outcome.REACHED:
+        for node in lab.state.nodes("conf"):
+            found = _proxy(lab.state, node)
+            if found:
+                return found
+    return _hairpin(lab, cell) or _mode(lab, cell) or _forwarding(lab, cell)
+
+
+def _proxy(state: State, node: str) -> Finding | None:
+    names = ("all", *state.links(node))
+    for name in names:
+        key = f"net.ipv4.conf.{name}.proxy_arp"
+        if state.sysctl(node, key) == "1":
+            message = f"{node} answers ARP for addresses that are not its own: {key} is 1"
+            shown = state.cite(node, "conf")
+            return Finding(Code.PROXY_ARP_LEAK, node, key, message, f"sysctl -w {key}=0", shown)
+    return None
+
+
+def _hairpin(lab: Lab, cell: Cell) -> Finding | None:
+    """A switch port that sends frames back to where they came from."""
+    host = walk.carrier(lab.topology, cell.src)
+    if host != walk.carrier(lab.topology, cell.dst):
+        return None
+    port = lab.topology.port(host)
+    link = lab.state.link("switch", port)
+    if not link or not link.get("hairpin") or lab.topology.host(host).hairpin:
+        return None
+    message = f"the switch port {port} sends frames back to {host} (hairpin)"
+    fix = f"ip link set {port} type bridge_slave hairpin off"
+    shown = lab.state.cite("switch", "links")
+    return Finding(Code.MACVLAN_PARENT_ISOLATION, "switch", port, message, fix, shown)
+
+
+def _mode(lab: Lab, cell: Cell) -> Finding | None:
+    for node in (cell.src, cell.dst):
+        end = lab.endpoint(node)
+        link = lab.state.link(node, "eth0") if end else None
+        expected = lab.topology.vlan(end.vlan).mode if end else ""
+        found = (link or {}).get("macvlan_mode")
+        if found and found != expected:
+            message = f"{node}'s eth0 is in mode {found}, not {expected}"
+            fix = f"ip link set eth0 type macvlan mode {expected}"
+            shown = lab.state.cite(node, "links")
+            return Finding(
+                Code.MACVLAN_MODE_ISOLATES, node, f"eth0 mode {found}", message, fix, shown
+            )
+    return None
+
+
+def _forwarding(lab: Lab, cell: Cell) -> Finding | None:
+    """A host that routes where nobody must."""
+    if cell.probe.is_layer2:
+        return None
+    for host in lab.topology.hosts:
+        key = "net.ipv4.ip_forward"
+        if lab.router(host.name) is None and lab.state.sysctl(host.name, key) == "1":
+            message = f"{host.name} forwards, and is no router in this stage: {key} is 1"
+            shown = lab.state.cite(host.name, "conf", "sysctls")
+            return Finding(Code.EXTRA_HOP, host.name, key, message, f"sysctl -w {key}=0", shown)
+    return None

@@ -1,0 +1,275 @@
+"""Routes, policy rules and neighbour entries of the node that was to send a packet on."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Any
+
+from harness import walk
+from harness.causes import Code
+from harness.diagnosis.filtering import Flow
+from harness.diagnosis.scene import Finding, Scene
+from harness.diagnosis.state import within
+
+ENDS = ("blackhole", "unreachable", "prohibit", "throw")
+"""Route types that lead nowhere, and actions of policy rules that do."""
+STAYS = ("PERMANENT", "NOARP")
+
+
+def route(scene: Scene, node: str, flow: Flow) -> Finding | None:
+    """What is wrong with where a node's tables send a packet."""
+    if flow.dst is None or flow.family not in ("ip", "ip6"):
+        return None
+    if not scene.state.knows(node, "tables"):
+        return None
+    return _rule(scene, node, flow) or _main(scene, node, flow.dst)
+
+
+def _rule(scene: Scene, node: str, flow: Flow) -> Finding | None:
+    """A policy rule that takes the packet to another table, or ends it."""
+    dst = flow.dst or ""
+    for rule in scene.state.rules(node, dst):
+        if not _takes(rule, flow):
+            continue
+        if rule["action"] == "lookup" and not scene.state.routes(node, dst, rule["table"]):
+            continue  # a table that leads nowhere leaves it to the next rule
+        said = _rule_text(rule)
+        word = "-6 " if scene.is_ipv6 else ""
+        fix = f"ip {word}rule delete pref {rule['priority']}"
+        message = f"{node}'s policy rule diverts it: {said}"
+        shown = scene.state.cite(node, "rules", "tables")
+        return Finding(Code.POLICY_RULE_DIVERTS, node, said, message, fix, shown)
+    return None
+
+
+def _takes(rule: dict[str, Any], flow: Flow) -> bool:
+    if rule["mark"] or rule["protocol"] not in (None, 0):
+        return False  # neither is known of the packet
+    ends = within(flow.src, rule["src"]) and within(flow.dst, rule["dst"])
+    matched = ends and rule["iif"] in (None, flow.iif or "lo") and rule["oif"] is None
+    return matched is not rule["inverted"]
+
+
+def _rule_text(rule: dict[str, Any]) -> str:
+    words = [f"{rule['priority']}: from {rule['src'] or 'all'}"]
+    words += [f"{key} {rule[name]}" for key, name in (("to", "dst"), ("iif", "iif")) if rule[name]]
+    words.append(f"lookup {rule['table']}" if rule["action"] == "lookup" else str(rule["action"]))
+    return " ".join(words)
+
+
+def _main(scene: Scene, node: str, dst: str) -> Finding | None:
+    """What the main table says, against what it must say."""
+    found = scene.state.routes(node, dst)
+    shown = scene.state.cite(node, "tables")
+    expected = _expected(scene, node, dst)
+    if not found:
+        return _missing(scene, node, dst, expected, shown)
+    best = found[0]
+    text = _text(best)
+    word = "ip -6" if scene.is_ipv6 else "ip"
+    if best["type"] in ENDS:
+        message = f"{node}'s route takes it nowhere: {text}"
+        fix = f"{word} route delete {text}"
+        return Finding(Code.ROUTE_BLACKHOLE, node, text, message, fix, shown)
+    if expected is None or best["via"] == expected[0]:
+        return _wrong_interface(scene, node, best, expected, shown)
+    return _astray(node, best, expected, (word, text), shown)
+
+
+def _wrong_interface(
+    scene: Scene,
+    node: str,
+    best: dict[str, Any],
+    expected: tuple[str | None, str] | None,
+    shown: tuple[str, ...],
+) -> Finding | None:
+    if expected is None or best["interface"] == expected[1] or best["via"]:
+        return None
+    text = _text(best)
+    message = f"{node} routes it out of {best['interface']}, not {expected[1]}: {text}"
+    word = "ip -6" if scene.is_ipv6 else "ip"
+    fix = f"{word} route delete {text}"
+    return Finding(Code.ROUTE_BLACKHOLE, node, text, message, fix, shown)
+
+
+def _astray(
+    node: str,
+    best: dict[str, Any],
+    expected: tuple[str | None, str],
+    words: tuple[str, str],
+    shown: tuple[str, ...],
+) -> Finding:
+    word, text = words
+    via = expected[0]
+    if best["dst"] == "default" and via:
+        message = f"{node}'s default route leads to {best['via'] or best['interface']}, not {via}"
+        fix = f"{word} route replace default via {via}"
+        return Finding(Code.DEFAULT_ROUTE_WRONG, node, text, message, fix, shown)
+    message = f"{node}'s route leads it elsewhere: {text}"
+    fix = f"{word} route delete {text}"
+    code = Code.DEFAULT_ROUTE_WRONG if best["via"] else Code.ROUTE_BLACKHOLE
+    return Finding(code, node, text, message, fix, shown)
+
+
+def _missing(
+    scene: Scene,
+    node: str,
+    dst: str,
+    expected: tuple[str | None, str] | None,
+    shown: tuple[str, ...],
+) -> Finding:
+    word = "ip -6" if scene.is_ipv6 else "ip"
+    via = expected[0] if expected else None
+    if node in scene.topology.endpoint_vlans and via:
+        message = f"{node} has no default route, and none to {dst}"
+        fix = f"{word} route add default via {via}"
+        return Finding(Code.DEFAULT_ROUTE_MISSING, node, "default", message, fix, shown)
+    network = str(_network_of(scene, dst) or dst)
+    message = f"{node} has no route to {network}"
+    way = f"via {via}" if via else f"dev {expected[1]}" if expected else "via GATEWAY"
+    fix = f"{word} route add {network} {way}"
+    return Finding(Code.DEFAULT_ROUTE_MISSING, node, network, message, fix, shown)
+
+
+def _network_of(scene: Scene, dst: str) -> Any:
+    subnets = [vlan.subnet for vlan in scene.topology.vlans]
+    return next((one for one in subnets if within(dst, str(one))), None)
+
+
+def _expected(scene: Scene, node: str, dst: str) -> tuple[str | None, str] | None:
+    """(next hop or None for a direct one, interface) that a node must send to an address by."""
+    topology = scene.topology
+    if node in topology.endpoint_vlans:
+        vlan = topology.vlan(topology.endpoint_vlans[node])
+        near = within(dst, str(vlan.subnet))
+        return (None if near else str(vlan.gateway) if vlan.gateway else None), "eth0"
+    router = next((one for one in topology.gateways if one.host == node), None)
+    there = next((vlan for vlan in topology.vlans if within(dst, str(vlan.subnet))), None)
+    if router is None or there is None:
+        return None
+    if router.address_in(there.id):
+        return None, topology.subinterface(there.id)
+    via = dict(router.routes).get(there.id)
+    leg = next((one for one in topology.vlans if via and via in one.subnet), None)
+    return (str(via), topology.subinterface(leg.id)) if via and leg else None
+
+
+def _text(one: dict[str, Any]) -> str:
+    """A route as ip(8) takes it."""
+    words = [] if one["type"] == "unicast" else [one["type"]]
+    words.append(one["dst"] if one["dst"] == "default" else str(ip_network(one["dst"])))
+    words += [f"{key} {one[name]}" for key, name in (("via", "via"), ("dev", "interface"))
+              if one[name]]  # fmt: skip
+    words += [f"metric {one['metric']}"] if one["metric"] and one["type"] == "unicast" else []
+    return " ".join(words)
+
+
+def neighbour(scene: Scene) -> Finding | None:
+    """Whether the frame went to the MAC address of who is to have it."""
+    place, lab = scene.place, scene.lab
+    if (
+        place.asker
+        or not place.near
+        or not place.next_hop
+        or place.flow.family not in ("ip", "ip6")
+    ):
+        return None
+    right, went = lab.mac(place.peer), place.flow.dst_mac
+    sender = _sender(scene)
+    external = sender in scene.topology.endpoint_vlans or lab.state.knows(sender, "links")
+    if not went or went == right or place.near.node == place.peer or not external:
+        return None
+    return _entry(scene, sender, went) or _moved(scene, went)
+
+
+def _sender(scene: Scene) -> str:
+    """Who chose the destination MAC: the last node before the place that looks into packets."""
+    near = scene.place.near
+    cell = scene.cell
+    ends = [cell.src, *cell.expectation.via, cell.dst]
+    order = ends[::-1] if scene.place.flow.is_reply else ends
+    peer = order.index(scene.place.peer) if scene.place.peer in order else 1
+    return order[peer - 1] if near else scene.place.node
+
+
+def _entry(scene: Scene, sender: str, went: str) -> Finding | None:
+    """A neighbour entry of another MAC address than its holder's."""
+    address = scene.place.next_hop or ""
+    found = [one for one in scene.state.neighbours(sender, address) if one["mac"] == went]
+    interface = scene.lab.interface(sender, scene.place.vlan)
+    if not found:
+        return None
+    state = next((one["state"] for one in found if one["state"] in STAYS), found[-1]["state"])
+    shown = tuple(dict.fromkeys(one["name"] for one in found))
+    subject = f"{address} lladdr {went} {state}"
+    owner = scene.lab.owner(went)
+    if state not in STAYS and owner:
+        return _answered_by(scene, owner, address, went)
+    who = f", which is {owner}'s" if owner else ", which is nobody's here"
+    right = scene.lab.mac(scene.place.peer)
+    message = f"{sender}'s neighbour entry for {address} has {went}{who}, not {right}"
+    fix = f"ip neighbour delete {address} dev {interface}"
+    return Finding(Code.STALE_NEIGHBOUR, sender, subject, message, fix, shown)
+
+
+def _answered_by(scene: Scene, owner: str, address: str, went: str) -> Finding:
+    """Somebody else answered for the address: it has it too, or it answers for others."""
+    state = scene.state
+    held = [(node, name) for node, name in state.holders(address) if node == owner]
+    if held:
+        interface = held[0][1]
+        cidr = next(
+            (one for one in state.addresses(owner, interface) if one.startswith(f"{address}/")),
+            address,
+        )
+        message = f"{owner} has {scene.place.peer}'s address {address} too, and answers for it"
+        fix = f"ip address delete {cidr} dev {interface}"
+        shown = state.cite(owner, "addresses")
+        return Finding(Code.DUPLICATE_ADDRESS, owner, cidr, message, fix, shown)
+    return proxy(scene, owner) or Finding(
+        Code.STALE_NEIGHBOUR,
+        owner,
+        address,
+        f"{owner} ({went}) answers for {address}, and has not that address",
+        f"ip neighbour flush {address}",
+        state.cite(owner, "addresses"),
+    )
+
+
+def proxy(scene: Scene, owner: str) -> Finding | None:
+    """Whether a node answers ARP for others."""
+    names = ("all", *scene.state.links(owner))
+    key = next(
+        (
+            f"net.ipv4.conf.{name}.proxy_arp"
+            for name in names
+            if scene.state.sysctl(owner, f"net.ipv4.conf.{name}.proxy_arp") == "1"
+        ),
+        None,
+    )
+    if key is None:
+        return None
+    message = f"{owner} answers ARP for addresses that are not its own: {key} is 1"
+    shown = scene.state.cite(owner, "conf") or scene.state.cite(owner, "sysctls")
+    return Finding(Code.PROXY_ARP_LEAK, owner, key, message, f"sysctl -w {key}=0", shown)
+
+
+def _moved(scene: Scene, went: str) -> Finding | None:
+    """The peer's own MAC address is not what it must be."""
+    peer = scene.place.peer
+    interface = scene.lab.interface(peer, scene.place.vlan)
+    link = scene.state.link(peer, interface)
+    right = scene.lab.mac(peer)
+    if link is None or link["mac"] == right:
+        return None
+    return wrong_mac(scene, peer, interface, link["mac"] if went else "")
+
+
+def wrong_mac(scene: Scene, node: str, interface: str, mac: str) -> Finding:
+    """A node's interface has another MAC address than its own."""
+    right = scene.lab.mac(node)
+    message = f"{node}'s {interface} has the MAC address {mac}, not {right}"
+    host = walk.carrier(scene.topology, node)
+    fix = f"ip link set {interface} address {right}"
+    shown = scene.state.cite(node, "links") or scene.state.cite(host, "links")
+    return Finding(Code.DUPLICATE_MAC, node, f"{interface} {mac}", message, fix, shown)

@@ -1,0 +1,63 @@
+"""Cells of which nothing could be told, or that a fault elsewhere explains."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from harness import walk
+from harness.causes import Code
+from harness.diagnosis import links
+from harness.diagnosis.scene import Finding, Lab
+from harness.flow import Outcome, Verdict
+
+LOST_TAPS = re.compile(r"^taps lost frames, went down or were not open: (.*)$")
+CONTROL = "no control of class"
+
+
+def elsewhere(lab: Lab, verdict: Verdict) -> Finding | None:
+    """A fault at one of the ends of a cell that has no place of its own: it must not reach."""
+    cell = verdict.cell
+    for node, other in ((cell.src, cell.dst), (cell.dst, cell.src)):
+        vlan = walk.vlan_of(lab.topology, node, other)
+        found = links.attached(lab, node, vlan) or links.addressed(
+            lab, node, vlan, ipv6=cell.probe.is_ipv6
+        )
+        if found:
+            return found
+    return None
+
+
+def shared(
+    verdict: Verdict, found: Mapping[str, Finding], verdicts: Iterable[Verdict]
+) -> Finding | None:
+    """The fault of those cells that would have vouched for this one: of its class, to its end."""
+    if CONTROL not in verdict.why:
+        return None
+    cell = verdict.cell
+    for other in verdicts:
+        same = other.cell.probe.frame_class == cell.probe.frame_class
+        if same and other.cell.dst == cell.dst and other.cell.id in found:
+            finding = found[other.cell.id]
+            if finding.code is not Code.UNKNOWN:
+                return finding
+    return None
+
+
+def untold(verdict: Verdict) -> Finding:
+    """Nothing is known of the network."""
+    taps = LOST_TAPS.match(verdict.why)
+    detail = verdict.observation.detail
+    if taps:
+        point = taps[1].partition(",")[0]
+        node, _, interface = point.partition(":")
+        message = f"the taps at {taps[1]} lost frames, went down or were not open"
+        return Finding(Code.TAP_DEAD, node, interface, message, "run it again", ())
+    if verdict.observation.outcome is Outcome.NOT_SENT or "not seen leaving" in verdict.why:
+        message = f"{verdict.cell.src} did not send it: {detail}"
+        return Finding(
+            Code.PROBE_NOT_SENT, verdict.cell.src, str(verdict.cell.probe), message,
+            "run it again", (),
+        )  # fmt: skip
+    message = f"nothing that was read says why: {verdict.why}"
+    return Finding(Code.UNKNOWN, None, None, message, "run it again", ())
