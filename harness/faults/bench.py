@@ -9,16 +9,21 @@ from typing import Self
 
 from harness import labs
 from harness.backends import Backend
+from harness.causes import Diagnosis
+from harness.diagnosis import diagnose, look
+from harness.diagnosis.diagnose import Diagnosed
 from harness.errors import MachineError
 from harness.faults.change import PYTHON, Command
 from harness.faults.fault import Fault
 from harness.faults.predict import cells, path_of, predict
 from harness.faults.tried import Tried
-from harness.flow import Cell, Ruling, Stage, Verdict
+from harness.flow import Cell, Stage, Verdict
+from harness.inquiry import Inquiry, inquire
 from harness.lab import Lab
 from harness.normal import RULES
 from harness.report.model import Evidence
-from harness.verdict import judge_record
+from harness.sightings import find
+from harness.verdict import judge, judge_record
 from harness.worker import calls
 
 State = dict[str, object]
@@ -53,19 +58,73 @@ class Bench:
         return state
 
     def tried(self, fault: Fault) -> Tried:
-        """Inject a fault, sweep, undo it, sweep again."""
+        """Inject a fault, sweep, mend it as the diagnosis says, undo it, sweep again."""
         prediction = predict(fault)
         began = time.monotonic()
+        unmended: tuple[str, ...] = ()
+        mended = False
+        saved = self._saved(fault)
         try:
             carry_out(self.lab, fault.change.do)
-            verdicts, _ = self._swept(self._cells)
+            found = self._diagnosed()
+            red = tuple(one.cell.id for one in found.verdicts if not one.ok)
+            mended = bool(found.diagnoses)
+            unmended = self._mended(found.diagnoses, red)
         finally:
+            self._undone(fault, saved, mended=mended)
+        return Tried(
+            fault=fault,
+            prediction=prediction,
+            rulings={one.cell.id: one.ruling for one in found.verdicts},
+            causes={one.cell.id: one.cause.code for one in found.verdicts if one.cause},
+            diagnoses=found.diagnoses,
+            unmended=unmended,
+            unhealed=self._unhealed({*red, *prediction.red}),
+            ms=round(1000 * (time.monotonic() - began)),
+        )
+
+    def _diagnosed(self) -> Diagnosed:
+        """Sweep, judge, ask the lab about what failed, and name its causes."""
+        swept = self.lab.sweep(self._cells)
+        record = swept.record()
+        sightings = find(record.frames, record.tokens)
+        verdicts = judge(self.lab.topology, record, sightings, self._cells)
+        lost = look(self.lab.topology, record, sightings, verdicts)
+        evidence = swept.evidence(record)
+        wrong = [one for one in verdicts if not one.ok]
+        inquiry = inquire(self.lab, wrong) if wrong else Inquiry()
+        everything = (*evidence, *inquiry.evidence)
+        return diagnose(self.lab.topology, record.stage, verdicts, lost, everything, inquiry.alone)
+
+    def _mended(self, diagnoses: tuple[Diagnosis, ...], red: tuple[str, ...]) -> tuple[str, ...]:
+        """Do what the diagnoses say; what is still wrong then."""
+        failed = []
+        for one in diagnoses:
+            node = one.node if one.node in self.lab.topology.nodes else None
+            done = self.lab.run(node or "switch", ["sh", "-c", one.fix])
+            if done["code"]:
+                failed.append(f"{one.node}# {one.fix}: {done['err'].strip()}")
+        return (*failed, *self._still_red(red)) if diagnoses else ()
+
+    def _still_red(self, red: tuple[str, ...]) -> tuple[str, ...]:
+        again = [cell for cell in self._cells if cell.id in red]
+        verdicts, _ = self._swept(again)
+        return tuple(verdict.explain() for verdict in verdicts if not verdict.ok)
+
+    def _saved(self, fault: Fault) -> dict[str, str]:
+        """The iptables rules of the nodes that a fault changes, before it."""
+        nodes = dict.fromkeys(node for node, *_ in fault.change.do)
+        return {node: self.lab.run(node, ["iptables-save"])["out"] for node in nodes}
+
+    def _undone(self, fault: Fault, saved: dict[str, str], *, mended: bool) -> None:
+        """Undo a fault; where a fix has done so, some of it is undone already."""
+        try:
             carry_out(self.lab, fault.change.undo)
-        rulings = {verdict.cell.id: verdict.ruling for verdict in verdicts}
-        red = {name for name, ruling in rulings.items() if ruling is not Ruling.PASS}
-        unhealed = self._unhealed(red.union(prediction.red))
-        ms = round(1000 * (time.monotonic() - began))
-        return Tried(fault, prediction, rulings, unhealed, ms)
+        except MachineError:
+            if not mended:
+                raise
+        for node, rules in saved.items() if mended else ():
+            self.lab.call(calls.run, node, ["iptables-restore"], rules)
 
     def _unhealed(self, red: set[str]) -> tuple[str, ...]:
         """What is still wrong: of the cells that were or should have been red, and of the nodes."""

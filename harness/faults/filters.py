@@ -48,7 +48,7 @@ def policy(node: str, chain: str, value: str, was: str) -> Change:
 
 
 def nft(node: str, family: str, hook: str, words: str, alter: Alter) -> Change:
-    """Add a table of one's own, one chain and one rule in it; `hook` as nft(8) writes it."""
+    """Add a table with one chain and one rule."""
     table = f"{family} fault"
     made = f"add table {table}; add chain {table} c {{ type filter hook {hook}; }}"
     return Change(

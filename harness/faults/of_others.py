@@ -49,7 +49,7 @@ POLICY_DROP = (
             tuple((GATEWAY, "iptables", "-A", *line.split()) for line in FORWARD),
             filters.flushed(GATEWAY, "filter", None, FORWARD).alter,
         ),
-        (Code.FORWARD_POLICY_DROP,),
+        (Code.FORWARD_RULE_MISSING,),
     ),
     PolicyDrop(
         "rule-order",

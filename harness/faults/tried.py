@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.causes import Code, Diagnosis
 from harness.faults.fault import Fault, Prediction
 from harness.flow import Ruling
 
@@ -16,6 +17,11 @@ class Tried:
     prediction: Prediction
     rulings: dict[str, Ruling]
     """Of each cell while the fault was there."""
+    causes: dict[str, Code]
+    """Of each cell that was not green: what was named."""
+    diagnoses: tuple[Diagnosis, ...]
+    unmended: tuple[str, ...]
+    """What the fixes that were printed did not mend: cells, and fixes that could not be run."""
     unhealed: tuple[str, ...]
     """What is not as before after the undo: cells, and readings of nodes."""
     ms: int
@@ -37,16 +43,34 @@ class Tried:
         return sum(ruling is not Ruling.PASS for ruling in self.rulings.values())
 
     @property
-    def named(self) -> tuple[str, ...]:
+    def named(self) -> tuple[Code, ...]:
         """The causes that a diagnosis named."""
-        return ()
+        return tuple(dict.fromkeys(one.code for one in self.diagnoses))
+
+    @property
+    def misnamed(self) -> tuple[str, ...]:
+        """The causes that are not as predicted, of the fault and of its cells."""
+        wanted = self.fault.causes
+        found = [f"{code} was not named" for code in wanted if code not in self.named]
+        found += [
+            f"{one.code} was named at {one.node}: {one.message}"
+            for one in self.diagnoses
+            if one.code not in wanted
+        ]
+        for name, code in self.causes.items():
+            allowed = self.prediction.causes.get(name, wanted) if self.fault.steady else wanted
+            if code not in allowed and code in wanted:
+                found.append(f"{name}: named {code}, not {' or '.join(allowed)}")
+        return tuple(found)
 
     @property
     def right(self) -> bool:
-        """Everything is as predicted, and green again."""
-        return not self.wrong and not self.unhealed
+        """Everything is as predicted, mended by what was printed, and green again."""
+        return not (self.wrong or self.misnamed or self.unmended or self.unhealed)
 
     def explain(self) -> str:
-        """What is not as predicted."""
-        lines = [f"{self.fault.name}: {self.fault.sentence}", *self.wrong]
-        return "\n  ".join([*lines, *(f"after the undo: {one}" for one in self.unhealed)])
+        """What is not as it must be."""
+        lines = [f"{self.fault.name}: {self.fault.sentence}", *self.wrong, *self.misnamed]
+        lines += [f"after the fix: {one}" for one in self.unmended]
+        lines += [f"after the undo: {one}" for one in self.unhealed]
+        return "\n  ".join(lines)
