@@ -13,4 +13,7 @@ SINGLE: tuple[Fault, ...] = (
     *of_links.FAULTS,
     *of_others.FAULTS,
 )
-FAULTS: tuple[Fault, ...] = (*SINGLE, *pairs(SINGLE), *BENIGN)
+PAIRS = pairs(SINGLE)
+FAULTS: tuple[Fault, ...] = (*SINGLE, *PAIRS, *BENIGN)
+
+__all__ = ["BENIGN", "FAULTS", "PAIRS", "SINGLE"]
