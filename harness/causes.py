@@ -6,7 +6,8 @@ measured decides which one a cell gets (`harness.diagnosis`); `catalogue` says w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -102,3 +103,14 @@ class Diagnosis:
     """The command that mends it, as a person types it on the node."""
     cells: tuple[str, ...]
     """Their ids."""
+
+
+def merged(diagnoses: Iterable[Diagnosis]) -> tuple[Diagnosis, ...]:
+    """One diagnosis a fault, also of a fault that was there in more than one stage."""
+    found: dict[tuple[Code, str | None, str | None], Diagnosis] = {}
+    for one in diagnoses:
+        key = (one.code, one.node, one.subject)
+        known = found.get(key)
+        found[key] = replace(known, cells=known.cells + one.cells) if known else one
+    ordered = sorted(found.values(), key=lambda one: (one.code is Code.UNKNOWN, -len(one.cells)))
+    return tuple(ordered)

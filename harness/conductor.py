@@ -153,7 +153,7 @@ class Conductor:
         finally:
             self._to_judge[stage].put(None)
         wrong = self._judged[stage].result() if in_doubt else ()
-        return inquire(lab, wrong) if wrong else Inquiry()
+        return inquire(lab, wrong)
 
     def _result(self, stage: Stage) -> StageResult:
         handed = iter(self._to_judge[stage].get, None)
@@ -201,7 +201,9 @@ class _Found:
         names = self._evidence.keys()
         verdicts = [replace(one, evidence=_linked(one.cell, names)) for one in self._verdicts]
         evidence = tuple(self._evidence.values())
-        found = diagnose(self._topology, self._stage, verdicts, self._lost, evidence, inquiry.alone)
+        found = diagnose(
+            self._topology, self._stage, verdicts, self._lost, evidence, alone=inquiry.alone
+        )
         return StageResult(
             self._stage,
             {one.cell.id: one for one in found.verdicts},

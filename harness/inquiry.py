@@ -44,8 +44,10 @@ class Inquiry:
 
 
 def inquire(lab: Lab, verdicts: Iterable[Verdict]) -> Inquiry:
-    """Ask about what did not pass; empty if the lab cannot be asked any more."""
+    """Ask about what did not pass; empty if all did, or the lab cannot be asked any more."""
     wrong = [verdict for verdict in verdicts if not verdict.ok]
+    if not wrong:
+        return Inquiry()
     try:
         return _inquire(lab, wrong)
     except HarnessError:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness import labs
+from harness.diagnosis import diagnose, look
 from harness.errors import InputError, UnknownNode
 from harness.flow import Cell
+from harness.inquiry import inquire
 from harness.lab import Lab
 from harness.matrix import matrix
 from harness.report.explanation import Explanation
+from harness.sightings import find
 from harness.topology import Topology
-from harness.verdict import judge_record
+from harness.verdict import judge
 
 PROBE = "icmp"
 
@@ -36,8 +39,14 @@ def _asked(lab: Lab, src: str, dst: str) -> Explanation:
     lab.topology = topology
     swept = lab.sweep((cell,))
     record = swept.record()
-    (verdict,) = judge_record(topology, record, cells)
-    return Explanation(topology, verdict, swept.evidence(record))
+    sightings = find(record.frames, record.tokens)
+    verdicts = judge(topology, record, sightings, cells)
+    evidence = swept.evidence(record)
+    inquiry = inquire(lab, verdicts)
+    lost = look(topology, record, sightings, verdicts)
+    evidence += inquiry.evidence
+    found = diagnose(topology, cell.stage, verdicts, lost, evidence, alone=inquiry.alone)
+    return Explanation(topology, found.verdicts[0], evidence, found.diagnoses)
 
 
 def named(topology: Topology) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ class _Looker:
         )
 
     def _lost_at(self, found: Trace, outcome: Outcome, *, arrived: bool) -> Point | None:
-        """Where the probe was not seen any more; of one that arrived in silence, where its reply."""
+        """Where the probe was not seen any more; if it arrived in silence, where its reply was."""
         if not arrived:
             return found.lost_at
         return reply_lost_at(self.path, self._mine) if outcome is Outcome.SILENT else None

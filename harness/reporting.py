@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__, topology
+from harness.causes import merged
 from harness.conductor import StageResult
 from harness.report import folder
 from harness.report.model import Run, RunReport
@@ -66,7 +67,7 @@ def report(
         leftovers=leftovers,
         other_failures=failures[0],
         errors=failures[1],
-        diagnoses=tuple(one for result in results for one in result.diagnoses),
+        diagnoses=merged(one for result in results for one in result.diagnoses),
     )
 
 

@@ -208,18 +208,12 @@ def _nft_rule(one: dict[str, Any]) -> Rule:
         ((word, value),) = expression.items()
         if word == "match":
             conditions.append(_nft_match(value))
-        elif word == "counter":
-            packets = value.get("packets") if isinstance(value, dict) else None
-        elif word in ("drop", "accept", "return", "reject"):
-            verdict = word
-        elif word in ("jump", "goto"):
-            verdict, target = word, value["target"]
-        elif word in TRANSLATES:
-            verdict, target = "nat", str((value or {}).get("addr", ""))
-        elif word == "xt":
-            conditions.append(Condition("? xt", (str(value),)))
-        elif word == "limit":
-            conditions.append(Condition("? limit", ()))
+        elif word in UNTELLABLE:
+            conditions.append(Condition(f"? {word}", ()))
+        elif word == "counter" and isinstance(value, dict):
+            packets = value.get("packets")
+        else:
+            verdict, target = _nft_verdict(word, value) or (verdict, target)
     where = f"{one['family']} {one['table']} {one['chain']}"
     return Rule(
         text=f"{where}: {_nft_text(one['expr'])}",
@@ -229,6 +223,20 @@ def _nft_rule(one: dict[str, Any]) -> Rule:
         packets=packets,
         delete=f"nft delete rule {where} handle {one['handle']}",
     )
+
+
+UNTELLABLE = ("xt", "limit", "fib", "vmap")
+"""Expressions that ask what is not known of a packet."""
+
+
+def _nft_verdict(word: str, value: Any) -> tuple[str, str] | None:
+    if word in ("drop", "accept", "return", "reject"):
+        return word, ""
+    if word in ("jump", "goto"):
+        return word, value["target"]
+    if word in TRANSLATES:
+        return "nat", str((value or {}).get("addr", ""))
+    return None
 
 
 NFT_FIELDS = {
@@ -241,7 +249,7 @@ NFT_FIELDS = {
     "ether daddr": "ether-dst", "ether type": "ethertype", "meta protocol": "ethertype",
     "vlan type": "ethertype", "vlan id": "vlan", "ip length": "length", "meta length": "length",
     "ip ttl": "ttl", "arp operation": "arp", "arp daddr ip": "arp-target",
-    "arp saddr ip": "arp-sender", "meta nfproto": "nfproto",
+    "arp saddr ip": "arp-sender", "meta nfproto": "nfproto", "meta pkttype": "pkttype",
 }  # fmt: skip
 
 
@@ -264,7 +272,7 @@ def _nft_left(left: Any) -> str:
         return f"{about['protocol']} {about['field']}"
     if isinstance(about, dict) and "key" in about:
         return f"{kind} {about['key']}"
-    return kind
+    return str(kind)
 
 
 def _nft_values(right: Any) -> Iterator[str]:

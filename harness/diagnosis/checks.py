@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.causes import Code
-from harness.diagnosis import containers, links, routing, stack, traffic
+from harness.diagnosis import containers, links, outcomes, routing, stack, traffic
+from harness.diagnosis.filtering import Flow, family_of
 from harness.diagnosis.place import Kind
-from harness.diagnosis.scene import Checks, Finding, Scene
+from harness.diagnosis.scene import Checks, Finding, Scene, assigned
+from harness.observe import address_of
 
 SILENT_ARP = 2
 """From this value of arp_ignore on, a node may leave questions for its own addresses unanswered."""
@@ -64,8 +66,11 @@ def _asked_address(scene: Scene) -> Finding | None:
 
 
 def _route(scene: Scene) -> Finding | None:
-    flow = scene.place.flow
-    return None if scene.place.asker else routing.route(scene, scene.place.node, flow)
+    place, flow = scene.place, scene.place.flow
+    if place.asker and place.node == place.asker and place.next_hop:
+        # A question goes where the address that it is for is routed to.
+        flow = Flow(family_of(place.next_hop), flow.src, place.next_hop, "")
+    return routing.route(scene, place.node, flow)
 
 
 def _output(scene: Scene) -> Finding | None:
@@ -132,13 +137,11 @@ def _resolving(scene: Scene) -> Finding | None:
     for name in names:
         link = state.link(node, name)
         if link and not link.get("arp", True):
-            message = f"{node}'s {name} does no ARP"
-            shown = state.cite(node, "links")
-            fix = f"ip link set {name} arp on"
-            return Finding(Code.ARP_DISABLED, node, name, message, fix, shown)
+            return routing.without_arp(scene, node, name)
         for key in ("arp_ignore", "arp_filter"):
             value = state.both(node, key, name)
-            if value and (key == "arp_filter" or value >= SILENT_ARP) and scene.place.asker:
+            asked = scene.place.asker or scene.cell.probe.kind == "arp"
+            if value and (key == "arp_filter" or value >= SILENT_ARP) and asked:
                 full = next(
                     one
                     for one in (f"net.ipv4.conf.{each}.{key}" for each in ("all", name))
@@ -146,7 +149,7 @@ def _resolving(scene: Scene) -> Finding | None:
                 )
                 message = f"{node} leaves ARP unanswered: {full} is {value}"
                 shown = state.cite(node, "conf")
-                fix = f"sysctl -w {full}=0"
+                fix = assigned(full, 0)
                 return Finding(Code.ARP_DISABLED, node, full, message, fix, shown)
     return None
 
@@ -166,15 +169,44 @@ def _echo_ignored(scene: Scene) -> Finding | None:
 
 
 def _mac(scene: Scene) -> Finding | None:
-    """Whether the peer's or the sender's own interface has another MAC address."""
-    for node in (scene.place.peer, scene.place.node):
-        if node not in scene.topology.endpoint_vlans:
-            continue
+    """Whether an end of the cell has another MAC address, or another endpoint has that of one."""
+    topology, lab = scene.topology, scene.lab
+    ends = [one for one in (scene.cell.dst, scene.cell.src) if one in topology.endpoint_vlans]
+    for node in ends:
         link = scene.state.link(node, "eth0")
-        mode = scene.topology.vlan(scene.topology.endpoint_vlans[node]).mode
-        if link and link["mac"] != scene.lab.mac(node) and mode != "passthru":
+        mode = topology.vlan(topology.endpoint_vlans[node]).mode
+        if link and link["mac"] != lab.mac(node) and mode != "passthru":
             return routing.wrong_mac(scene, node, "eth0", link["mac"])
+        for other in lab.owners(lab.mac(node)):
+            if other != node and other in topology.endpoint_vlans and mode != "passthru":
+                return routing.wrong_mac(scene, other, "eth0", lab.mac(node))
     return None
+
+
+def _twice(scene: Scene) -> Finding | None:
+    """Whether somebody else has an address of one of the cell's ends."""
+    topology, cell = scene.topology, scene.cell
+    for node, other in ((cell.dst, cell.src), (cell.src, cell.dst)):
+        address = address_of(topology, node, other)
+        found = routing.twice(scene, address, node) if address else None
+        if found:
+            return found
+    return None
+
+
+def _proxied(scene: Scene) -> Finding | None:
+    """Whether somebody answers for others."""
+    for node in scene.state.nodes("conf"):
+        found = routing.proxy(scene, node) if node != "switch" else None
+        if found:
+            return found
+    return None
+
+
+def _short_lived(scene: Scene) -> Finding | None:
+    """Whether the packet's time to live may have run out at the router."""
+    cell = scene.cell
+    return outcomes.ttl_of(scene.lab, (cell.src, cell.dst), cell.expectation.via)
 
 
 def _mode(scene: Scene) -> Finding | None:
@@ -225,30 +257,45 @@ _NEIGHBOUR = (routing.neighbour, (Code.STALE_NEIGHBOUR, Code.DUPLICATE_ADDRESS,
                                   Code.DUPLICATE_MAC, Code.PROXY_ARP_LEAK))  # fmt: skip
 _FULL = (stack.exhausted, (Code.CONNTRACK_FULL, Code.NEIGHBOUR_OVERFLOW))
 
-CHECKS: dict[Kind, Checks] = {
+_TWICE = (_twice, (Code.DUPLICATE_ADDRESS,))
+_MACS = (_mac, (Code.DUPLICATE_MAC,))
+_ARP = (_resolving, (Code.ARP_DISABLED,))
+_LARGE = (stack.too_large, (Code.MTU_MISMATCH,))
+_BELOW = (
+    _on_wire,
+    (
+        Code.ARP_FILTERED, Code.NDP_FILTERED, Code.TRUNK_DROPS_VLAN, Code.PORT_SECURITY,
+        Code.BROADCAST_LOST_TO_MACVLAN, Code.MULTICAST_LOST_TO_MACVLAN,
+    ),
+)  # fmt: skip
+_RETURNED = (stack.reverse_path, (Code.RP_FILTER_DROP,))
+
+FIRST: dict[Kind, Checks] = {
+    Kind.SENDER: (_CONTAINERS, _ATTACHED),
+    Kind.WIRE: (_CONTAINERS, _ATTACHED),
+    Kind.ROUTER: ((stack.forwards, (Code.IP_FORWARD_OFF,)), _ATTACHED, _ADDRESS),
+    Kind.RECEIVER: (_CONTAINERS, _ADDRESS),
+}
+"""What is asked before it is asked whether frames changed their tag on the way."""
+
+THEN: dict[Kind, Checks] = {
     Kind.SENDER: (
-        _CONTAINERS, _ATTACHED, _ADDRESS, (_route, _ROUTES),
-        (_output, (Code.OUTPUT_DROP, *_RULES)), (_resolving, (Code.ARP_DISABLED,)), _NEIGHBOUR,
-        (_on_wire, (Code.ARP_FILTERED,)), (stack.too_large, (Code.MTU_MISMATCH,)), _FULL,
+        _ADDRESS, _TWICE, _MACS, (_route, _ROUTES), (_output, (Code.OUTPUT_DROP, *_RULES)), _ARP,
+        _NEIGHBOUR, _BELOW, _LARGE, _FULL,
     ),
     Kind.WIRE: (
-        _CONTAINERS, _ATTACHED, _NEIGHBOUR, (_mac, (Code.DUPLICATE_MAC,)),
-        (_mode, (Code.MACVLAN_MODE_ISOLATES,)), (stack.too_large, (Code.MTU_MISMATCH,)),
-        (_on_wire, (Code.ARP_FILTERED, Code.NDP_FILTERED)), (_asked_address, _ADDRESS[1]),
-        (traffic.selective, (Code.TRUNK_DROPS_VLAN, Code.PORT_SECURITY)), _FULL,
+        _MACS, _NEIGHBOUR, (_mode, (Code.MACVLAN_MODE_ISOLATES,)), _LARGE, _BELOW,
+        (_asked_address, _ADDRESS[1]), (traffic.selective, (Code.TRUNK_DROPS_VLAN,)), _TWICE, _FULL,
     ),
     Kind.ROUTER: (
-        (stack.forwards, (Code.IP_FORWARD_OFF,)), _NEIGHBOUR,
-        (_through, (*_FORWARDING, *_RULES)), (stack.reverse_path, (Code.RP_FILTER_DROP,)),
-        (_routed, _ROUTES), _ATTACHED, _ADDRESS, (stack.too_large, (Code.MTU_MISMATCH,)),
-        (_resolving, (Code.ARP_DISABLED,)), (_on_wire, ()), _FULL,
+        _NEIGHBOUR, _MACS, (_through, (*_FORWARDING, *_RULES)), _RETURNED, (_routed, _ROUTES),
+        _LARGE, (_short_lived, (Code.TTL_EXPIRED,)), _ARP, _BELOW, _TWICE, _FULL,
     ),
     Kind.RECEIVER: (
-        _CONTAINERS, _ADDRESS, _NEIGHBOUR, (_resolving, (Code.ARP_DISABLED,)),
-        (_input, (Code.INPUT_DROP, *_RULES)), (stack.reverse_path, (Code.RP_FILTER_DROP,)),
+        _NEIGHBOUR, _MACS, _ARP, (_input, (Code.INPUT_DROP, *_RULES)), _RETURNED,
         (_echo_ignored, (Code.L4_FILTERED,)), (_answer_route, _ROUTES),
-        (_answer_output, (Code.OUTPUT_DROP, *_RULES)), _ATTACHED,
-        (stack.too_large, (Code.MTU_MISMATCH,)), (_on_wire, ()), _FULL,
+        (_answer_output, (Code.OUTPUT_DROP, *_RULES)), _ATTACHED, _LARGE, _BELOW, _TWICE,
+        (_proxied, (Code.PROXY_ARP_LEAK,)), _FULL,
     ),
 }  # fmt: skip
-"""By the kind of place."""
+"""What is asked after that."""

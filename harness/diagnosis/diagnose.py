@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from harness import walk
-from harness.causes import Cause, Code, Diagnosis
+from harness.causes import Cause, Code, Diagnosis, merged
 from harness.diagnosis import outcomes, traffic, untold
 from harness.diagnosis.chains import chains
-from harness.diagnosis.checks import CHECKS
+from harness.diagnosis.checks import FIRST, THEN
 from harness.diagnosis.filtering import Counted
 from harness.diagnosis.place import Kind, Place, Places
 from harness.diagnosis.scene import Finding, Lab, Scene, first
 from harness.diagnosis.state import NEWER, State, moment
-from harness.diagnosis.tags import Retag, Tags, of_retag
+from harness.diagnosis.tags import Retag, Tags, of_retag, settled
 from harness.flow import Outcome, Ruling, Stage, Verdict
 from harness.record import Record
 from harness.report.model import Evidence
@@ -64,12 +64,13 @@ def look(
     return found
 
 
-def diagnose(
+def diagnose(  # noqa: PLR0913 - a stage, and all that is known of it
     topology: Topology,
     stage: Stage,
     verdicts: Iterable[Verdict],
     lost: Lost,
     evidence: Iterable[Evidence],
+    *,
     alone: tuple[str, ...] = (),
 ) -> Diagnosed:
     """Give every failing cell its cause. `alone` are the cells that were sent again, in order."""
@@ -88,6 +89,7 @@ class _Doctor:
         self, lab: Lab, verdicts: tuple[Verdict, ...], lost: Lost, alone: tuple[str, ...]
     ) -> None:
         self._lab, self._verdicts, self._lost = lab, verdicts, lost
+        self._retags = settled(lost.retags)
         self._passed = traffic.passed(lab.topology, verdicts)
         self._gone = traffic.lost(lab.topology, verdicts, lost.places)
         self._counted = _counts(lab.state, alone)
@@ -101,11 +103,12 @@ class _Doctor:
         causes: dict[str, Cause] = {}
         shown: dict[str, tuple[str, ...]] = {}
         for verdict in sorted(wrong, key=self._turn):
+            self._found[verdict.cell.id] = self._finding(verdict)
+        self._found = untold.explained(self._lab, wrong, self._found)
+        for verdict in wrong:
             name = verdict.cell.id
-            finding = self._finding(verdict)
-            self._found[name] = finding
-            causes[name] = self._cause(verdict, finding)
-            shown[name] = finding.shown
+            causes[name] = self._cause(verdict, self._found[name])
+            shown[name] = self._found[name].shown
         verdicts = tuple(
             replace(
                 one,
@@ -143,18 +146,11 @@ class _Doctor:
         return Cause(finding.code, finding.node, finding.subject, detail)
 
     def _diagnoses(self, wrong: list[Verdict]) -> tuple[Diagnosis, ...]:
-        groups: dict[tuple[Code, str | None, str | None], list[str]] = {}
-        first_of: dict[tuple[Code, str | None, str | None], Finding] = {}
-        for verdict in wrong:
-            finding = self._found[verdict.cell.id]
-            key = (finding.code, finding.node, finding.subject)
-            groups.setdefault(key, []).append(verdict.cell.id)
-            first_of.setdefault(key, finding)
-        made = [
-            Diagnosis(*key, first_of[key].message, first_of[key].fix, tuple(cells))
-            for key, cells in groups.items()
-        ]
-        return tuple(sorted(made, key=lambda one: (one.code is Code.UNKNOWN, -len(one.cells))))
+        each = ((self._found[one.cell.id], one.cell.id) for one in wrong)
+        return merged(
+            Diagnosis(one.code, one.node, one.subject, one.message, one.fix, (cell,))
+            for one, cell in each
+        )
 
     def _finding(self, verdict: Verdict) -> Finding:
         place = self._place(verdict)
@@ -164,13 +160,18 @@ class _Doctor:
         if found:
             return found
         scene = self._scene(verdict, place) if place else None
-        retag = self._lost.retags.get(verdict.cell.id)
-        found = first(scene, CHECKS[scene.place.kind][:2]) if scene else None
+        found = self._at_place(verdict, scene)
+        return found or self._unknown(verdict, scene)
+
+    def _at_place(self, verdict: Verdict, scene: Scene | None) -> Finding | None:
+        """What the readings hold of its place, and what changed the tag of its frames."""
+        found = first(scene, FIRST[scene.place.kind]) if scene else None
+        retag = self._retags.get(verdict.cell.id)
         if found is None and retag:
             found = of_retag(self._lab, retag)
         if found is None and scene:
-            found = first(scene, CHECKS[scene.place.kind][2:])
-        return found or self._unknown(verdict, scene)
+            found = first(scene, THEN[scene.place.kind])
+        return found
 
     def _by_outcome(self, verdict: Verdict) -> Finding | None:
         lab, seen = self._lab, verdict.observation
@@ -180,7 +181,7 @@ class _Doctor:
         expected = verdict.cell.expectation
         must = expected.outcome is Outcome.REACHED or expected.arrives
         if seen.strays or (not must and (seen.arrived or seen.outcome is Outcome.REACHED)):
-            retag = self._lost.retags.get(verdict.cell.id)
+            retag = self._retags.get(verdict.cell.id)
             found = outcomes.reached(lab, verdict)
             return found or (of_retag(lab, retag) if retag else None)
         found = outcomes.small_at_source(lab, verdict)
@@ -189,12 +190,8 @@ class _Doctor:
     def _untold(self, verdict: Verdict, place: Place | None) -> Finding:
         """A fault of the network may also be why nothing could be told."""
         scene = self._scene(verdict, place) if place else None
-        found = first(scene, CHECKS[scene.place.kind]) if scene else None
-        retag = self._lost.retags.get(verdict.cell.id)
-        if found is None and retag:
-            found = of_retag(self._lab, retag)
         return (
-            found
+            self._at_place(verdict, scene)
             or untold.elsewhere(self._lab, verdict)
             or untold.shared(verdict, self._found, self._verdicts)
             or untold.untold(verdict)
@@ -222,13 +219,13 @@ class _Doctor:
     def _unknown(self, verdict: Verdict, scene: Scene | None) -> Finding:
         if scene is None:
             message = f"nothing that was read says why: {verdict.why}"
-            return Finding(Code.UNKNOWN, None, None, message, "harness shell NODE", ())
+            return Finding(Code.UNKNOWN, None, None, message, "", ())
         place = scene.place
-        checks = CHECKS[place.kind]
+        checks = (*FIRST[place.kind], *THEN[place.kind])
         ruled = dict.fromkeys(code for _, codes in checks for code in codes)
         where = str(place.far or place.near or place.node)
         message = f"{place}; ruled out: {', '.join(ruled)}"
-        return Finding(Code.UNKNOWN, place.node, where, message, f"harness shell {place.node}", ())
+        return Finding(Code.UNKNOWN, place.node, where, message, "", ())
 
 
 def _alike(one: Verdict, other: Verdict, places: Mapping[str, Place]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -19,6 +19,8 @@ OF_FAMILY = {"ip": ("ip", "inet"), "ip6": ("ip6", "inet"), "arp": ("arp",)}
 """The families of tables that see a packet, beside `bridge` and `netdev`."""
 PORTS = ("dport", "sport", "tcp dport", "udp dport", "tcp sport", "udp sport")
 OF_LAYER4 = ("protocol", "icmp", *PORTS)
+ENDING, LEAVING = ("drop", "reject"), ("return", "goto")
+"""Verdicts that end a packet, and those after which a chain is not gone on with."""
 MAX_DEPTH = 16
 """Jumps, as the kernel allows (NFT_JUMP_STACK_SIZE)."""
 ECHO_PORT = 7
@@ -108,24 +110,24 @@ class _Walker:
             matched = self.matches(chain, number, rule)
             if matched is False or not rule.verdict:
                 continue
-            if rule.verdict in ("drop", "reject"):
+            if rule.verdict in ENDING:
                 hit = Hit(chain, rule, rule.verdict, is_certain=matched is True)
                 if matched:
                     return True, hit
                 possible = possible or hit
-            elif matched is None:
-                continue
-            elif rule.verdict in ("jump", "goto"):
-                end, hit_there = self._jump(chain, rule.target, depth)
-                if end:
-                    return True, hit_there
-                if rule.verdict == "goto":
+            elif matched:
+                given, there = self._goes_on(chain, rule, depth)
+                if given or there:
+                    return True, there or possible
+                if rule.verdict in LEAVING:
                     break
-            elif rule.verdict == "return":
-                break
-            else:
-                return True, possible
         return possible is not None, possible
+
+    def _goes_on(self, chain: Chain, rule: Rule, depth: int) -> tuple[bool, Hit | None]:
+        """What a rule comes to that takes the packet and does not end it."""
+        if rule.verdict in ("jump", "goto"):
+            return self._jump(chain, rule.target, depth)
+        return rule.verdict != "return", None
 
     def _jump(self, chain: Chain, target: str, depth: int) -> tuple[bool, Hit | None]:
         there = self._chains.get((chain.tool, chain.family, chain.table, target))
@@ -151,33 +153,50 @@ def answer(condition: Condition, flow: Flow) -> bool | None:
     return (True in found) is not condition.inverted
 
 
-def _one(name: str, value: str, flow: Flow) -> bool | None:  # noqa: C901 - a table of fields
-    if name in ("iif", "oif"):
-        own = flow.iif if name == "iif" else flow.oif
-        return own.startswith(value.rstrip("+*")) if value[-1:] in ("+", "*") else own == value
-    if name in ("src", "dst"):
-        return within(flow.src if name == "src" else flow.dst, value)
-    if name == "protocol":
-        return value in ("all", *PROTOCOLS.get(flow.protocol, ()))
-    if name in PORTS:
-        return _port(name, value, flow)
-    if name == "state":
-        return _state(value, flow)
-    if name in ("ether-src", "ether-dst"):
-        return value.lower() == (flow.src_mac if name == "ether-src" else flow.dst_mac)
-    if name == "ethertype":
-        return value in ETHERTYPES.get(flow.family, ())
-    if name == "nfproto":
-        return value == {"ip": "ipv4", "ip6": "ipv6"}.get(flow.family)
-    if name == "vlan":
-        return None if flow.vlan is None else value == str(flow.vlan)
-    if name == "icmp":
-        return _icmp(value, flow)
-    if name.startswith("length"):
-        return _length(name.partition(" ")[2], value, flow)
-    if name in ("arp", "arp-target", "arp-sender"):
-        return _arp(name, value, flow)
-    return None
+def _one(name: str, value: str, flow: Flow) -> bool | None:
+    """Whether a packet has a value in a field; None if the field is not known of it."""
+    word = name.partition(" ")[0]
+    known = _FIELDS.get(name) or (_length if word == "length" else None)
+    return known(name, value, flow) if known else None
+
+
+def _interface(name: str, value: str, flow: Flow) -> bool | None:
+    own = flow.iif if name == "iif" else flow.oif
+    return own.startswith(value.rstrip("+*")) if value[-1:] in ("+", "*") else own == value
+
+
+def _address(name: str, value: str, flow: Flow) -> bool | None:
+    return within(flow.src if name == "src" else flow.dst, value)
+
+
+def _protocol(_name: str, value: str, flow: Flow) -> bool | None:
+    return value in ("all", *PROTOCOLS.get(flow.protocol, ()))
+
+
+def _ether(name: str, value: str, flow: Flow) -> bool | None:
+    own = flow.src_mac if name == "ether-src" else flow.dst_mac
+    return value.lower() == own if own else None
+
+
+def _ethertype(_name: str, value: str, flow: Flow) -> bool | None:
+    return value in ETHERTYPES.get(flow.family, ())
+
+
+def _nfproto(_name: str, value: str, flow: Flow) -> bool | None:
+    return value == {"ip": "ipv4", "ip6": "ipv6"}.get(flow.family)
+
+
+def _vlan(_name: str, value: str, flow: Flow) -> bool | None:
+    return None if flow.vlan is None else value == str(flow.vlan)
+
+
+def _pkttype(_name: str, value: str, flow: Flow) -> bool | None:
+    if not flow.dst_mac:
+        return None
+    if flow.dst_mac == "ff:ff:ff:ff:ff:ff":
+        return value == "broadcast"
+    many = int(flow.dst_mac[1], 16) & 1
+    return value == ("multicast" if many else "host")
 
 
 def _port(name: str, value: str, flow: Flow) -> bool | None:
@@ -192,21 +211,22 @@ def _port(name: str, value: str, flow: Flow) -> bool | None:
     return int(low) <= ECHO_PORT <= int(high if colon and high else low)
 
 
-def _state(value: str, flow: Flow) -> bool | None:
+def _state(_name: str, value: str, flow: Flow) -> bool | None:
     word = value.lower()
     if word == "invalid":
         return None
     return word == ("established" if flow.is_reply else "new")
 
 
-def _icmp(value: str, flow: Flow) -> bool | None:
+def _icmp(_name: str, value: str, flow: Flow) -> bool | None:
     if flow.protocol not in ("icmp", "icmp6"):
         return False
     numbers = ("0", "129", "echo-reply") if flow.is_reply else ("8", "128", "echo-request")
     return value in numbers or value == "any"
 
 
-def _length(operation: str, value: str, flow: Flow) -> bool | None:
+def _length(name: str, value: str, flow: Flow) -> bool | None:
+    operation = name.partition(" ")[2]
     if not flow.length:
         return None
     low, colon, high = value.partition(":")
@@ -225,6 +245,15 @@ def _arp(name: str, value: str, flow: Flow) -> bool | None:
     if name == "arp":
         return value in (("reply", "2") if flow.is_reply else ("request", "1"))
     return within(flow.dst if name == "arp-target" else flow.src, value)
+
+
+_FIELDS: dict[str, Callable[[str, str, Flow], bool | None]] = {
+    "iif": _interface, "oif": _interface, "src": _address, "dst": _address,
+    "protocol": _protocol, "state": _state, "icmp": _icmp, "ether-src": _ether,
+    "ether-dst": _ether, "ethertype": _ethertype, "nfproto": _nfproto, "vlan": _vlan,
+    "pkttype": _pkttype, "arp": _arp, "arp-target": _arp, "arp-sender": _arp,
+    **dict.fromkeys(PORTS, _port),
+}  # fmt: skip
 
 
 def length_of(kind: str, argument: int | None) -> int:

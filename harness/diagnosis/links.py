@@ -200,14 +200,15 @@ def addressed(lab: Lab, node: str, vlan: int, *, ipv6: bool) -> Finding | None:
     near = [one for one in found if ip_of(one) == ip_of(cidr)]
     route = _default_again(lab, node)
     if near:
-        fix = f"ip address add {cidr} dev {name} && ip address delete {near[0]} dev {name}{route}"
+        fix = f"ip address delete {near[0]} dev {name} && ip address add {cidr} dev {name}{route}"
         message = f"{node} has {near[0]} on {name}, not {cidr}"
         return Finding(Code.PREFIX_LENGTH_WRONG, node, near[0], message, fix, shown)
     if found:
         code = Code.ENDPOINT_ADDRESS_WRONG if end else Code.GATEWAY_ADDRESS_WRONG
         message = f"{node} has {', '.join(found)} on {name}, not {cidr}"
-        others = "".join(f" && ip address delete {one} dev {name}" for one in found)
-        fix = f"ip address add {cidr} dev {name}{others}{route}"
+        # The first of a subnet takes the others along when it goes.
+        others = "".join(f"ip address delete {one} dev {name} && " for one in found)
+        fix = f"{others}ip address add {cidr} dev {name}{route}"
         return Finding(code, node, found[0], message, fix, shown)
     code = Code.ENDPOINT_ADDRESS_MISSING if end else Code.GATEWAY_ADDRESS_MISSING
     fix = f"ip address add {cidr} dev {name}{route}"

@@ -10,8 +10,9 @@ from harness.causes import Code
 from harness.diagnosis import links, stack
 from harness.diagnosis.chains import Condition
 from harness.diagnosis.filtering import Flow, answer, ended_by, family_of, length_of
-from harness.diagnosis.scene import Finding, Lab
+from harness.diagnosis.scene import Finding, Lab, assigned
 from harness.diagnosis.state import State, within
+from harness.expectations import TTL
 from harness.flow import Cell, Outcome, Verdict
 from harness.observe import address_of
 
@@ -72,24 +73,31 @@ def _rejecting(lab: Lab, verdict: Verdict) -> Finding | None:
 
 
 def _expired(lab: Lab, cell: Cell, by: str) -> Finding:
+    found = ttl_of(lab, (cell.src, cell.dst), cell.expectation.via)
+    if found:
+        return found
     holder = next(iter(lab.state.holders(by)), None)
-    node = holder[0] if holder else None
+    message = f"its time to live ran out at {by}"
+    return Finding(Code.TTL_EXPIRED, holder[0] if holder else None, by, message, "", ())
+
+
+def ttl_of(lab: Lab, ends: tuple[str, ...], routers: tuple[str, ...]) -> Finding | None:
+    """Who sends with another time to live than all others, or changes it."""
     key = "net.ipv4.ip_default_ttl"
-    for source in (cell.src, cell.dst):
-        value = lab.state.sysctl(source, key)
-        if value not in (None, "64"):
-            message = f"{source} sends with a time to live of {value}, which ran out at {by}"
-            shown = lab.state.cite(source, "conf")
-            return Finding(Code.TTL_EXPIRED, source, key, message, f"sysctl -w {key}=64", shown)
-    for router in cell.expectation.via:
-        for chain in lab.chains(router):
+    for node in ends:
+        value = lab.state.sysctl(node, key)
+        if value not in (None, str(TTL)):
+            message = f"{node} sends with a time to live of {value}: {key}"
+            shown = lab.state.cite(node, "conf")
+            return Finding(Code.TTL_EXPIRED, node, key, message, assigned(key, TTL), shown)
+    for node in (*ends, *routers):
+        for chain in lab.chains(node):
             for rule in chain.rules:
                 if rule.target in ("TTL", "HL"):
-                    message = f"{router}'s rule changes its time to live: {rule.text}"
-                    shown = lab.state.cite(router, "firewall")
-                    return Finding(Code.TTL_EXPIRED, router, rule.text, message, rule.delete, shown)
-    message = f"its time to live ran out at {by}"
-    return Finding(Code.TTL_EXPIRED, node, by, message, f"traceroute from {cell.src}", ())
+                    message = f"{node}'s rule changes its time to live: {rule.text}"
+                    shown = lab.state.cite(node, "firewall")
+                    return Finding(Code.TTL_EXPIRED, node, rule.text, message, rule.delete, shown)
+    return None
 
 
 def _too_big(lab: Lab, cell: Cell, by: str) -> Finding | None:
@@ -126,13 +134,15 @@ def _small(lab: Lab, node: str) -> Finding | None:
 
 
 def altered(lab: Lab, verdict: Verdict) -> Finding | None:
-    """It arrived and was answered, but not as it must: another source, another TTL, another way."""
+    """It arrived, but not as it must: from another source, with another TTL, by another way."""
     cell, seen = verdict.cell, verdict.observation
     expected = cell.expectation
-    if expected.outcome is not Outcome.REACHED or seen.outcome is not Outcome.REACHED:
+    if expected.outcome is not Outcome.REACHED or not seen.arrived:
         return None
     if seen.seen_source != expected.seen_source and seen.seen_source:
-        return _translated(lab, cell, seen.seen_source)
+        return _readdressed(lab, cell) or _translated(lab, cell, seen.seen_source)
+    if seen.outcome is not Outcome.REACHED:
+        return None
     if expected.ttl is not None and seen.seen_ttl != expected.ttl:
         return _counted(lab, verdict)
     if seen.missing:
@@ -140,12 +150,23 @@ def altered(lab: Lab, verdict: Verdict) -> Finding | None:
     return None
 
 
+def _readdressed(lab: Lab, cell: Cell) -> Finding | None:
+    """The source, or a router that stands in for it, has another address."""
+    ipv6 = cell.probe.is_ipv6
+    own = walk.vlan_of(lab.topology, cell.src, cell.dst)
+    found = links.addressed(lab, cell.src, own, ipv6=ipv6)
+    for router, vlan in zip(cell.expectation.via, cell.expectation.vlans[1:], strict=False):
+        found = found or links.addressed(lab, router, vlan, ipv6=ipv6)
+    return found
+
+
 def _translated(lab: Lab, cell: Cell, source: str) -> Finding | None:
     """NAT that is not there, or that gives another address."""
-    if not cell.expectation.via:
-        return None
+    legs = list(zip(cell.expectation.via, cell.expectation.vlans[1:], strict=False))
+    if not legs:  # what a router itself sends is translated too
+        legs = [(cell.src, walk.vlan_of(lab.topology, cell.src, cell.dst))]
     topology, state = lab.topology, lab.state
-    for router, vlan in zip(cell.expectation.via, cell.expectation.vlans[1:], strict=True):
+    for router, vlan in legs:
         known = next((one for one in topology.gateways if one.host == router), None)
         out = topology.subinterface(vlan)
         flow = replace(flow_of(lab, cell), oif=out)
@@ -157,7 +178,7 @@ def _translated(lab: Lab, cell: Cell, source: str) -> Finding | None:
             if rule.verdict in SOURCE_NAT and _may_take(rule.conditions, flow)
         ]
         shown = state.cite(router, "firewall", "nftables")
-        wanted = known and vlan in known.masquerade
+        wanted = known and vlan in known.masquerade and cell.expectation.via
         if wanted and not rules:
             rule = f"-A POSTROUTING -o {out} -j MASQUERADE"
             message = f"{router} sends it on from {source}: no rule translates what leaves by {out}"
@@ -182,19 +203,9 @@ def _may_take(conditions: tuple[Condition, ...], flow: Flow) -> bool:
 def _counted(lab: Lab, verdict: Verdict) -> Finding | None:
     """A TTL that is not what it must be: sent with another, changed by a rule, or one more hop."""
     cell, seen = verdict.cell, verdict.observation
-    key = "net.ipv4.ip_default_ttl"
-    value = lab.state.sysctl(cell.src, key)
-    if value not in (None, "64"):
-        message = f"{cell.src} sends with a time to live of {value}"
-        shown = lab.state.cite(cell.src, "conf")
-        return Finding(Code.TTL_EXPIRED, cell.src, key, message, f"sysctl -w {key}=64", shown)
-    for node in (cell.src, *cell.expectation.via):
-        for chain in lab.chains(node):
-            for rule in chain.rules:
-                if rule.target in ("TTL", "HL"):
-                    message = f"{node}'s rule changes its time to live: {rule.text}"
-                    shown = lab.state.cite(node, "firewall")
-                    return Finding(Code.TTL_EXPIRED, node, rule.text, message, rule.delete, shown)
+    found = ttl_of(lab, (cell.src,), cell.expectation.via)
+    if found:
+        return found
     expected = cell.expectation.ttl or 0
     if seen.seen_ttl is not None and seen.seen_ttl < expected:
         return _another_way(lab, verdict)
@@ -258,7 +269,7 @@ def _proxy(state: State, node: str) -> Finding | None:
         if state.sysctl(node, key) == "1":
             message = f"{node} answers ARP for addresses that are not its own: {key} is 1"
             shown = state.cite(node, "conf")
-            return Finding(Code.PROXY_ARP_LEAK, node, key, message, f"sysctl -w {key}=0", shown)
+            return Finding(Code.PROXY_ARP_LEAK, node, key, message, assigned(key, 0), shown)
     return None
 
 
@@ -302,5 +313,5 @@ def _forwarding(lab: Lab, cell: Cell) -> Finding | None:
         if lab.router(host.name) is None and lab.state.sysctl(host.name, key) == "1":
             message = f"{host.name} forwards, and is no router in this stage: {key} is 1"
             shown = lab.state.cite(host.name, "conf", "sysctls")
-            return Finding(Code.EXTRA_HOP, host.name, key, message, f"sysctl -w {key}=0", shown)
+            return Finding(Code.EXTRA_HOP, host.name, key, message, assigned(key, 0), shown)
     return None

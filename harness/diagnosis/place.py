@@ -16,7 +16,7 @@ from harness import walk
 from harness.diagnosis.filtering import Flow, family_of, length_of
 from harness.flow import Cell, Outcome, Point, Verdict
 from harness.frame import Packet
-from harness.observe import address_of
+from harness.observe import UNRESOLVED, address_of
 from harness.path import way_back
 from harness.record import Record, Wave
 from harness.sightings import ADVERTISEMENT, NOBODY, SOLICITATION, Leg, Sighting, Sightings
@@ -261,12 +261,31 @@ class _Way:
             return None
         key = asked[0][0]
         answers = [one for one in self._questions.answered[key] if _within(one[2], inside)]
-        if any(point.node == asker and point.direction == "in" for point, _, _ in answers):
+        came = [one for one in answers if one[0].node == asker and one[0].direction == "in"]
+        if came and self._wave.states.get((asker, address)) not in UNRESOLVED:
             return None
+        if came:
+            return self._unheard(place, came[0])
         requests = [one for one in self._questions.asked[key] if _within(one[2], inside)]
         way = walk.segment(self._topology, asker, place.peer, place.vlan, place.vlan)
         found = self._on_segment(place, way, requests, is_reply=False)
         return found or self._on_segment(place, way_back(way), answers, is_reply=True)
+
+    def _unheard(self, place: Place, came: tuple[Point, Packet, int]) -> Place:
+        """An answer came in at who asked, and its entry does not have it."""
+        point, packet, _ = came
+        flow = Flow(
+            family="ip6" if self._cell.probe.is_ipv6 else "arp",
+            src=place.next_hop,
+            dst=self._address(place.node, place.vlan),
+            protocol="icmp6" if self._cell.probe.is_ipv6 else "",
+            is_reply=True,
+            src_mac=packet.src_mac or "",
+            dst_mac=packet.dst_mac or "",
+        )
+        return replace(
+            place, kind=Kind.RECEIVER, flow=flow, near=point, asker=place.node, asked=place.peer
+        )
 
     def _on_segment(
         self,

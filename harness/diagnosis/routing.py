@@ -8,7 +8,8 @@ from typing import Any
 from harness import walk
 from harness.causes import Code
 from harness.diagnosis.filtering import Flow
-from harness.diagnosis.scene import Finding, Scene
+from harness.diagnosis.place import Kind
+from harness.diagnosis.scene import Finding, Scene, assigned, ip_of
 from harness.diagnosis.state import within
 
 ENDS = ("blackhole", "unreachable", "prohibit", "throw")
@@ -165,75 +166,93 @@ def _text(one: dict[str, Any]) -> str:
 
 
 def neighbour(scene: Scene) -> Finding | None:
-    """Whether the frame went to the MAC address of who is to have it."""
+    """Whether the frame went to the MAC address of who is to have it, and if not, why."""
     place, lab = scene.place, scene.lab
-    if (
-        place.asker
-        or not place.near
-        or not place.next_hop
-        or place.flow.family not in ("ip", "ip6")
-    ):
+    if place.asker or not place.near or place.flow.family not in ("ip", "ip6"):
         return None
-    right, went = lab.mac(place.peer), place.flow.dst_mac
-    sender = _sender(scene)
-    external = sender in scene.topology.endpoint_vlans or lab.state.knows(sender, "links")
-    if not went or went == right or place.near.node == place.peer or not external:
+    order = _order(scene)
+    target = place.peer if place.kind is Kind.WIRE else place.near.node
+    if target not in order[1:] or not place.flow.dst_mac:
         return None
-    return _entry(scene, sender, went) or _moved(scene, went)
+    sender = order[order.index(target, 1) - 1]
+    went = place.flow.dst_mac
+    if went == lab.mac(target) or not lab.state.knows(sender, "links"):
+        return None
+    return (
+        route(scene, sender, place.flow)
+        or _entry(scene, sender, target, went)
+        or _moved(scene, target)
+    )
 
 
-def _sender(scene: Scene) -> str:
-    """Who chose the destination MAC: the last node before the place that looks into packets."""
-    near = scene.place.near
+def _order(scene: Scene) -> list[str]:
+    """The nodes that look into the packet, in the order in which it comes to them."""
     cell = scene.cell
-    ends = [cell.src, *cell.expectation.via, cell.dst]
-    order = ends[::-1] if scene.place.flow.is_reply else ends
-    peer = order.index(scene.place.peer) if scene.place.peer in order else 1
-    return order[peer - 1] if near else scene.place.node
+    order = [cell.src, *cell.expectation.via, cell.dst]
+    return order[::-1] if scene.place.flow.is_reply else order
 
 
-def _entry(scene: Scene, sender: str, went: str) -> Finding | None:
+def _entry(scene: Scene, sender: str, target: str, went: str) -> Finding | None:
     """A neighbour entry of another MAC address than its holder's."""
-    address = scene.place.next_hop or ""
+    topology = scene.topology
+    vlan = topology.endpoint_vlans.get(sender) or topology.endpoint_vlans.get(target)
+    cidr = scene.lab.expected(target, vlan or scene.place.vlan, ipv6=scene.is_ipv6)
+    address = ip_of(cidr) if cidr else ""
     found = [one for one in scene.state.neighbours(sender, address) if one["mac"] == went]
-    interface = scene.lab.interface(sender, scene.place.vlan)
     if not found:
         return None
+    interface = scene.lab.interface(sender, vlan or scene.place.vlan)
+    link = scene.state.link(sender, interface)
+    if link and not link.get("arp", True):
+        return without_arp(scene, sender, interface)
     state = next((one["state"] for one in found if one["state"] in STAYS), found[-1]["state"])
     shown = tuple(dict.fromkeys(one["name"] for one in found))
     subject = f"{address} lladdr {went} {state}"
-    owner = scene.lab.owner(went)
+    owner = next((one for one in scene.lab.owners(went) if one != target), None)
     if state not in STAYS and owner:
-        return _answered_by(scene, owner, address, went)
+        return _answered_by(scene, owner, target, address)
     who = f", which is {owner}'s" if owner else ", which is nobody's here"
-    right = scene.lab.mac(scene.place.peer)
+    right = scene.lab.mac(target)
     message = f"{sender}'s neighbour entry for {address} has {went}{who}, not {right}"
     fix = f"ip neighbour delete {address} dev {interface}"
     return Finding(Code.STALE_NEIGHBOUR, sender, subject, message, fix, shown)
 
 
-def _answered_by(scene: Scene, owner: str, address: str, went: str) -> Finding:
+def without_arp(scene: Scene, node: str, interface: str) -> Finding:
+    """An interface that does no ARP, and so sends to itself and answers nobody."""
+    message = f"{node}'s {interface} does no ARP"
+    fix = f"ip link set {interface} arp on"
+    end = scene.lab.endpoint(node)
+    if end:
+        fix += f" && ip neighbour flush dev {interface}"
+    shown = scene.state.cite(node, "links")
+    return Finding(Code.ARP_DISABLED, node, interface, message, fix, shown)
+
+
+def _answered_by(scene: Scene, owner: str, target: str, address: str) -> Finding | None:
     """Somebody else answered for the address: it has it too, or it answers for others."""
+    return twice(scene, address, target) or proxy(scene, owner)
+
+
+def twice(scene: Scene, address: str, rightful: str) -> Finding | None:
+    """An address that somebody has beside who must have it."""
     state = scene.state
-    held = [(node, name) for node, name in state.holders(address) if node == owner]
-    if held:
-        interface = held[0][1]
-        cidr = next(
-            (one for one in state.addresses(owner, interface) if one.startswith(f"{address}/")),
-            address,
-        )
-        message = f"{owner} has {scene.place.peer}'s address {address} too, and answers for it"
-        fix = f"ip address delete {cidr} dev {interface}"
-        shown = state.cite(owner, "addresses")
-        return Finding(Code.DUPLICATE_ADDRESS, owner, cidr, message, fix, shown)
-    return proxy(scene, owner) or Finding(
-        Code.STALE_NEIGHBOUR,
-        owner,
-        address,
-        f"{owner} ({went}) answers for {address}, and has not that address",
-        f"ip neighbour flush {address}",
-        state.cite(owner, "addresses"),
-    )
+    for node, interface in state.holders(address):
+        if node not in (rightful, "switch"):
+            index = [
+                name
+                for name, link in state.links(node).items()
+                if interface in (name, link.get("index"))
+            ]
+            name = index[0] if index else str(interface)
+            cidr = next(
+                (one for one in state.addresses(node, name) if ip_of(one) == address), address
+            )
+            message = f"{node} has {rightful}'s address {address} too, and answers for it"
+            fix = f"ip address delete {cidr} dev {name}"
+            shown = state.cite(node, "addresses")
+            return Finding(Code.DUPLICATE_ADDRESS, node, cidr, message, fix, shown)
+    return None
 
 
 def proxy(scene: Scene, owner: str) -> Finding | None:
@@ -251,18 +270,16 @@ def proxy(scene: Scene, owner: str) -> Finding | None:
         return None
     message = f"{owner} answers ARP for addresses that are not its own: {key} is 1"
     shown = scene.state.cite(owner, "conf") or scene.state.cite(owner, "sysctls")
-    return Finding(Code.PROXY_ARP_LEAK, owner, key, message, f"sysctl -w {key}=0", shown)
+    return Finding(Code.PROXY_ARP_LEAK, owner, key, message, assigned(key, 0), shown)
 
 
-def _moved(scene: Scene, went: str) -> Finding | None:
-    """The peer's own MAC address is not what it must be."""
-    peer = scene.place.peer
-    interface = scene.lab.interface(peer, scene.place.vlan)
-    link = scene.state.link(peer, interface)
-    right = scene.lab.mac(peer)
-    if link is None or link["mac"] == right:
+def _moved(scene: Scene, target: str) -> Finding | None:
+    """The target's own MAC address is not what it must be."""
+    interface = scene.lab.interface(target, scene.place.vlan)
+    link = scene.state.link(target, interface)
+    if link is None or link["mac"] == scene.lab.mac(target):
         return None
-    return wrong_mac(scene, peer, interface, link["mac"] if went else "")
+    return wrong_mac(scene, target, interface, link["mac"])
 
 
 def wrong_mac(scene: Scene, node: str, interface: str, mac: str) -> Finding:

@@ -73,14 +73,14 @@ class Lab:
         end = self.endpoint(node)
         return end.mac if end else self.topology.trunk_mac(node)
 
-    def owner(self, mac: str) -> str | None:
-        """The node that has a MAC address, by what was read."""
-        for node in self.state.nodes("links"):
-            if node != "switch" and any(
-                link["mac"] == mac for link in self.state.links(node).values()
-            ):
-                return node
-        return None
+    def owners(self, mac: str) -> list[str]:
+        """The nodes that have a MAC address, by what was read."""
+        return [
+            node
+            for node in self.state.nodes("links")
+            if node != "switch"
+            and any(link["mac"] == mac for link in self.state.links(node).values())
+        ]
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,15 @@ Checks = tuple[tuple[Check, tuple[Code, ...]], ...]
 def first(scene: Scene, checks: Iterable[tuple[Check, tuple[Code, ...]]]) -> Finding | None:
     """What the first check finds that finds anything."""
     return next(filter(None, (check(scene) for check, _ in checks)), None)
+
+
+def assigned(key: str, value: int) -> str:
+    """The command that sets a parameter; an interface may have a dot in its name (sysctl(8))."""
+    head, _, rest = key.partition(".conf.")
+    interface, _, last = rest.rpartition(".")
+    if "." not in interface:
+        return f"sysctl -w {key}={value}"
+    return f"sysctl -w {head.replace('.', '/')}/conf/{interface}/{last}={value}"
 
 
 def ip_of(cidr: str) -> str:

@@ -14,7 +14,7 @@ from harness.diagnosis.filtering import (
     is_of_layer4,
     takes_invalid,
 )
-from harness.diagnosis.scene import Finding, Scene
+from harness.diagnosis.scene import Finding, Scene, assigned
 from harness.diagnosis.state import within
 
 BEFORE_TRACKING = -200
@@ -53,7 +53,28 @@ def of_hit(scene: Scene, node: str, flow: Flow, hit: Hit) -> Finding:
     return Finding(code, node, hit.rule.text, message, fix, shown)
 
 
+def _below_ip(rule: Rule) -> Code:
+    """What a rule on the wire keeps from passing, by what it asks of a frame."""
+    asked = {one.field.partition(" ")[0]: one.values for one in rule.conditions}
+    addressed = "".join(asked.get("ether-dst", ()) + asked.get("pkttype", ())).lower()
+    if addressed.startswith(("ff:ff:ff", "broadcast")):
+        return Code.BROADCAST_LOST_TO_MACVLAN
+    if addressed == "multicast" or (addressed and int(addressed[1], 16) & 1):
+        return Code.MULTICAST_LOST_TO_MACVLAN
+    if "ether-src" in asked:
+        return Code.PORT_SECURITY
+    if "arp" in asked or set(asked.get("ethertype", ())) & {"arp", "0x0806", "2054"}:
+        return Code.ARP_FILTERED
+    if _is_discovery(rule):
+        return Code.NDP_FILTERED
+    if is_of_layer4(rule):
+        return Code.L4_FILTERED
+    return Code.MTU_MISMATCH if "length" in asked else Code.TRUNK_DROPS_VLAN
+
+
 def _code(hit: Hit, rule: Rule, flow: Flow) -> Code:  # noqa: C901 - one answer a kind of rule
+    if hit.chain.family in ("bridge", "netdev"):
+        return _below_ip(rule)
     if flow.family == "arp":
         return Code.ARP_FILTERED
     if _is_discovery(rule):
@@ -117,7 +138,7 @@ def _policy(scene: Scene, node: str, flow: Flow, hit: Hit, shown: tuple[str, ...
 def _forward_policy(  # noqa: PLR0913, PLR0917 - a packet, and what ended it
     scene: Scene, node: str, flow: Flow, hit: Hit, lifted: str, shown: tuple[str, ...]
 ) -> Finding:
-    """The policy is DROP: is it to be, or is a rule missing, or wrong?"""
+    """The policy is DROP: it must not be, or a rule is missing, or wrong."""
     chain, pair = hit.chain, f"-i {flow.iif} -o {flow.oif}"
     rule = f"-A FORWARD {pair}"
     almost = next((one for one in chain.rules if _but_for_interface(one, flow)), None)
@@ -179,7 +200,7 @@ def forwards(scene: Scene) -> Finding | None:
         if scene.state.sysctl(node, name) == "0" and (name == key or not scene.is_ipv6):
             shown = scene.state.cite(node, "conf") or scene.state.cite(node, "sysctls")
             message = f"{node} does not forward: {name} is 0"
-            return Finding(Code.IP_FORWARD_OFF, node, name, message, f"sysctl -w {name}=1", shown)
+            return Finding(Code.IP_FORWARD_OFF, node, name, message, assigned(name, 1), shown)
     return None
 
 
@@ -200,7 +221,7 @@ def reverse_path(scene: Scene) -> Finding | None:
         for key in (f"net.ipv4.conf.{name}.rp_filter" for name in ("all", scene.interface))
         if state.sysctl(node, key) not in (None, "0")
     ]
-    fix = f"sysctl -w {' '.join(f'{key}=0' for key in named)}"
+    fix = " && ".join(assigned(key, 0) for key in named)
     message = (
         f"{node} drops what comes from {flow.src} in {scene.interface}, because its route back "
         f"is by way of {through}: {named[0]} is {mode}"

@@ -32,32 +32,45 @@ class Tags:
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
         self._by_mac = {end.mac: end.vlan for end in topology.endpoints}
-        self._by_address = {str(end.address): end.vlan for end in topology.endpoints}
 
     def first(self, seen: Iterable[tuple[Point, Packet]]) -> Retag | None:
         """The first point on the way of these frames where one has a wrong tag."""
-        wrong = [found for point, packet in seen if (found := self._wrong(point, packet))]
+        frames = [one for one in seen if self._is_on_wire(one[0])]
+        sent = {
+            (packet.src_mac, packet.dst_mac): _tag(packet)
+            for point, packet in frames
+            if self._rank(point) == FROM_HOST
+        }
+        wrong = []
+        for point, packet in frames:
+            own = self._by_mac.get(packet.src_mac or "")
+            # A host sends into several VLANs: the tag that a frame left with is right.
+            vlan = sent.get((packet.src_mac, packet.dst_mac)) if own is None else own
+            if vlan is not None and vlan != _tag(packet):
+                wrong.append(Retag(point, vlan, _tag(packet)))
         return min(wrong, key=lambda one: self._rank(one.point), default=None)
 
-    def _wrong(self, point: Point, packet: Packet) -> Retag | None:
-        if point.node != "switch" and point.interface != self._topology.trunk:
-            return None
-        vlan = self._vlan(packet)
-        tag = packet.vlans[0] if packet.vlans else None
-        return Retag(point, vlan, tag) if vlan is not None and vlan != tag else None
-
-    def _vlan(self, packet: Packet) -> int | None:
-        """The VLAN of who sent it; of a host's frame that of who is to have it."""
-        for mac in (packet.src_mac, packet.dst_mac):
-            if mac in self._by_mac:
-                return self._by_mac[mac]
-        return self._by_address.get(packet.arp_tpa or "")
+    def _is_on_wire(self, point: Point) -> bool:
+        return point.node == "switch" or point.interface == self._topology.trunk
 
     def _rank(self, point: Point) -> int:
         at_switch = point.node == "switch"
         if point.direction == "out":
             return OUT_OF_SWITCH if at_switch else FROM_HOST
         return INTO_SWITCH if at_switch else INTO_HOST
+
+
+def _tag(packet: Packet) -> int | None:
+    return packet.vlans[0] if packet.vlans else None
+
+
+def settled(found: dict[str, Retag]) -> dict[str, Retag]:
+    """Retags by cell; a port that takes tags off bares what is below them of frames with two."""
+    bare = {(one.point, one.vlan) for one in found.values() if one.tag is None}
+    return {
+        name: one._replace(tag=None) if (one.point, one.vlan) in bare else one
+        for name, one in found.items()
+    }
 
 
 def of_retag(lab: Lab, found: Retag) -> Finding:

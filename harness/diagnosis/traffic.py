@@ -15,7 +15,13 @@ from harness.topology import Topology
 
 Feature = tuple[str, ...]
 """(VLAN, whose MAC it comes from: `host` or `endpoint`, what it is, `large` or `small`)."""
-BROADCASTS = {"arp", "broadcast"}
+OF_KIND: tuple[tuple[Code, str, set[str]], ...] = (
+    (Code.ARP_FILTERED, "ARP", {"arp"}),
+    (Code.NDP_FILTERED, "neighbour discovery", {"ndp"}),
+    (Code.BROADCAST_LOST_TO_MACVLAN, "broadcasts", {"arp", "broadcast"}),
+    (Code.MULTICAST_LOST_TO_MACVLAN, "multicast", {"multicast"}),
+)
+"""What is lost where nothing else is."""
 LAYER4 = {"icmp", "tcp", "udp"}
 OF_PROBE = {"l2-unicast": "unicast", "l2-broadcast": "broadcast", "l2-multicast": "multicast"}
 
@@ -79,9 +85,8 @@ def selective(scene: Scene) -> Finding | None:
     if code is None:
         return None
     message = f"between {place.near} and {place.far}, {what} is lost, and the rest passes"
-    fix = f"let {what} pass at {node}:{at.interface}"
     shown = scene.state.cite(node, "links", "tc")
-    return Finding(code, node, at.interface, message, fix, shown)
+    return Finding(code, node, at.interface, message, "", shown)
 
 
 def _node_of(scene: Scene, interface: str) -> str:
@@ -105,16 +110,10 @@ def _told(scene: Scene) -> tuple[Code | None, str]:
         return Code.TRUNK_DROPS_VLAN, f"VLAN {', '.join(sorted(vlans))}"
     if went and {one[1] for one in went} == {"host"} and {one[1] for one in gone} == {"endpoint"}:
         return Code.PORT_SECURITY, "what does not come from the host's own MAC address"
-    kinds = {one[2] for one in gone}
-    passing = {one[2] for one in went}
-    if kinds == {"arp"} and passing - BROADCASTS:
-        return Code.ARP_FILTERED, "ARP"
-    if kinds == {"ndp"} and passing:
-        return Code.NDP_FILTERED, "neighbour discovery"
-    if kinds <= BROADCASTS and passing - BROADCASTS:
-        return Code.BROADCAST_LOST_TO_MACVLAN, "broadcasts"
-    if kinds == {"multicast"} and passing:
-        return Code.MULTICAST_LOST_TO_MACVLAN, "multicast"
+    kinds, passing = {one[2] for one in gone}, {one[2] for one in went}
+    for code, what, of_code in OF_KIND:
+        if kinds and kinds <= of_code and passing - of_code:
+            return code, what
     if {one[3] for one in gone} == {"large"} and went:
         return Code.MTU_MISMATCH, "large packets"
     if kinds <= LAYER4 and passing and not kinds & passing:

@@ -44,6 +44,36 @@ def shared(
     return None
 
 
+OPEN = (Code.UNKNOWN, Code.PROBE_NOT_SENT)
+"""What another cell's fault may explain."""
+
+
+def explained(
+    lab: Lab, wrong: Iterable[Verdict], found: Mapping[str, Finding]
+) -> dict[str, Finding]:
+    """What nothing that was read explains, by the only fault that touches a node of its way."""
+    known = list(dict.fromkeys(one for one in found.values() if one.code not in OPEN))
+    by_key = {(one.code, one.node, one.subject): one for one in reversed(known)}
+    made = dict(found)
+    for verdict in wrong:
+        if found[verdict.cell.id].code not in OPEN:
+            continue
+        touched = _touched(lab, verdict)
+        near = [one for one in by_key.values() if one.node in touched]
+        if len(near) == 1:
+            made[verdict.cell.id] = near[0]
+    return made
+
+
+def _touched(lab: Lab, verdict: Verdict) -> set[str]:
+    """The nodes that a cell's frames pass, and those where they strayed to."""
+    cell, seen = verdict.cell, verdict.observation
+    ends = (cell.src, cell.dst, *cell.expectation.via)
+    carriers = {walk.carrier(lab.topology, node) for node in ends}
+    strays = {hop.point.node for hop in seen.strays}
+    return {*ends, *carriers, *strays, "switch"}
+
+
 def untold(verdict: Verdict) -> Finding:
     """Nothing is known of the network."""
     taps = LOST_TAPS.match(verdict.why)
@@ -52,12 +82,11 @@ def untold(verdict: Verdict) -> Finding:
         point = taps[1].partition(",")[0]
         node, _, interface = point.partition(":")
         message = f"the taps at {taps[1]} lost frames, went down or were not open"
-        return Finding(Code.TAP_DEAD, node, interface, message, "run it again", ())
+        return Finding(Code.TAP_DEAD, node, interface, message, "", ())
     if verdict.observation.outcome is Outcome.NOT_SENT or "not seen leaving" in verdict.why:
         message = f"{verdict.cell.src} did not send it: {detail}"
         return Finding(
-            Code.PROBE_NOT_SENT, verdict.cell.src, str(verdict.cell.probe), message,
-            "run it again", (),
+            Code.PROBE_NOT_SENT, verdict.cell.src, None, message, "", (),
         )  # fmt: skip
     message = f"nothing that was read says why: {verdict.why}"
-    return Finding(Code.UNKNOWN, None, None, message, "run it again", ())
+    return Finding(Code.UNKNOWN, None, None, message, "", ())

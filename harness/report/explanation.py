@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from harness.causes import Diagnosis
 from harness.flow import Hop, Outcome, Verdict
 from harness.report.document import cell
 from harness.report.model import Evidence
+from harness.report.summary import remedy
 from harness.report.text import coloured, drawn, plain
 from harness.steps import FourSteps, four_steps
 from harness.topology import Topology
@@ -32,6 +34,7 @@ class Explanation:
     topology: Topology
     verdict: Verdict
     evidence: tuple[Evidence, ...]
+    diagnoses: tuple[Diagnosis, ...] = ()
 
     @cached_property
     def steps(self) -> FourSteps | None:
@@ -48,7 +51,8 @@ def document(found: Explanation) -> dict[str, Any]:
         word: {"agree": agree, "measured": said} for word, agree, said in _steps(found.steps)
     } or None
     reason = found.verdict.cell.expectation.why
-    return {**cell(found.verdict), "expected_why": reason, "steps": steps}
+    fix = next((one.fix for one in found.diagnoses), None)
+    return {**cell(found.verdict), "expected_why": reason, "steps": steps, "fix": fix}
 
 
 def terminal(found: Explanation, colour: bool) -> str:  # noqa: FBT001 - as `text.terminal`
@@ -63,7 +67,7 @@ def terminal(found: Explanation, colour: bool) -> str:  # noqa: FBT001 - as `tex
         ),
         "\n".join(_middle(found)),
         "\n".join(drawn((HEADER, *_hops(seen.path)))) if seen.path else "no tap saw the packet",
-        "\n".join([*_places(verdict), _ended(verdict)]),
+        "\n".join([*_places(verdict), _ended(verdict), *_cause(found)]),
     ]
     text = "\n\n".join(parts) + "\n"
     return text if colour else plain(text)
@@ -133,6 +137,14 @@ def _ended(verdict: Verdict) -> str:
     rtt = verdict.observation.rtt_ms
     took = "" if rtt is None else f" ({rtt} ms)"
     return f"{coloured(verdict.ruling.upper())} {verdict.why}{took}"
+
+
+def _cause(found: Explanation) -> Iterator[str]:
+    """Why it is no pass, and what mends it."""
+    cause = found.verdict.cause
+    if cause:
+        yield f"cause {cause.code}: {cause.detail}"
+    yield from filter(None, map(remedy, found.diagnoses))
 
 
 def _tick(*, good: bool | None) -> str:

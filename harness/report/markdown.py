@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from tabulate import tabulate
 
+from harness.causes import Diagnosis
 from harness.flow import Ruling
 from harness.report.document import raw_files
 from harness.report.model import RunReport
@@ -16,11 +17,13 @@ from harness.report.summary import (
     clean,
     families,
     groups,
+    headline,
     legend,
     many,
     matrices,
     nodes,
     observed,
+    remedy,
     tally,
 )
 
@@ -36,6 +39,7 @@ def markdown(report: RunReport) -> str:
     """The whole report in GitHub Flavored Markdown, below GitHub's size of a comment."""
     parts = [
         f"**{report.exit.upper()}**: {tally(report)}.",
+        *map(_diagnosis, report.diagnoses[:MAX_ITEMS]),
         *_cells(report),
         *_failures(report),
         _listed("Not applicable", report.run.not_applicable),
@@ -96,6 +100,12 @@ def _failures(report: RunReport) -> list[str]:
 
 def _octets(text: str) -> int:
     return len(text.encode())
+
+
+def _diagnosis(one: Diagnosis) -> str:
+    fix = remedy(one)
+    line = f"**CAUSE** {escaped(headline(one), 1000)}"
+    return f"{line}\n\n- {escaped(fix, 1000)}" if fix else line
 
 
 def _failure(group: Group, files: dict[str, str]) -> str:

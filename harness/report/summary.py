@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from harness.causes import Diagnosis
 from harness.flow import Cell, Hop, Outcome, Ruling, Verdict
 from harness.report.model import RunReport
 
@@ -123,6 +124,17 @@ def _most(texts: list[str], limit: int) -> list[str]:
     """The first so many, and a word on the rest."""
     rest = len(texts) - limit
     return texts if rest <= 0 else [*texts[:limit], f"and {rest} more"]
+
+
+def headline(one: Diagnosis) -> str:
+    """A fault and how much it explains, in a line."""
+    return f"{one.code}: {one.message} ({many(len(one.cells), 'cell')})"
+
+
+def remedy(one: Diagnosis) -> str:
+    """The command that mends it, and where it is to be given; empty if there is none."""
+    where = f"on {one.node}" if one.node else "mend it"
+    return f"{where}: {one.fix}" if one.fix else ""
 
 
 def groups(report: RunReport) -> tuple[Group, ...]:

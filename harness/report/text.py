@@ -9,6 +9,7 @@ from textwrap import wrap
 
 from tabulate import tabulate
 
+from harness.causes import Diagnosis
 from harness.flow import Cell, Ruling
 from harness.report.model import RunReport
 from harness.report.summary import (
@@ -20,11 +21,13 @@ from harness.report.summary import (
     expected,
     families,
     groups,
+    headline,
     legend,
     many,
     matrices,
     nodes,
     observed,
+    remedy,
     tally,
 )
 
@@ -40,6 +43,7 @@ _RED, _YELLOW, _GREEN, _DIM = "1;31", "33", "32", "2"
 """Parameters of the escape sequence "select graphic rendition" (ECMA-48, section 8.3.117)."""
 _COLOURS = {
     "FAIL": _RED,
+    "CAUSE": _RED,
     "ERROR": _YELLOW,
     "??": _YELLOW,
     "UNPROVED": _YELLOW,
@@ -55,6 +59,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 def terminal(report: RunReport, folder: str, colour: bool) -> str:  # noqa: FBT001 - as callers have it
     """The whole report. `folder` is where report.json lies; colours only where `colour` is set."""
     parts = [
+        "\n".join(map(_diagnosis, report.diagnoses[:MAX_GROUPS])),
         _cells(observed(report.verdicts)),
         "\n".join(_wrapped(f"not applicable: {clean(text)}") for text in report.run.not_applicable),
         *_failures(report),
@@ -132,6 +137,13 @@ def _failures(report: RunReport) -> list[str]:
         shown.append(f"and {many(rest, 'more cell')} with other reasons; report.json has them all")
     shown += [_wrapped(f"left behind: {clean(text)}") for text in report.leftovers]
     return shown
+
+
+def _diagnosis(one: Diagnosis) -> str:
+    line = _wrapped(f"CAUSE {clean(headline(one))}").replace("CAUSE", coloured("CAUSE"), 1)
+    fix = remedy(one)
+    # A command is to be copied: it stays in one line.
+    return f"{line}\n  {clean(fix, 2000)}" if fix else line
 
 
 def _failure(group: Group) -> str:

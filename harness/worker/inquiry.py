@@ -1,4 +1,4 @@
-"""Readings that only a diagnosis needs: policy rules, all routes, filters of tc and nftables, counts.
+"""Readings that only a diagnosis needs: policy rules, all routes, filters, nftables, counts.
 
 They are taken when something failed, of a lab that is still as it was; a green run does not pay for
 them.

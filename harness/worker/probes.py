@@ -30,7 +30,7 @@ FAMILIES = {
     "udp6": socket.AF_INET6,
     "tcp6": socket.AF_INET6,
 }
-FREEBIND = {
+FREEBIND: dict[int, tuple[int, int]] = {
     socket.AF_INET: (socket.IPPROTO_IP, 15),
     socket.AF_INET6: (socket.IPPROTO_IPV6, 78),
 }
