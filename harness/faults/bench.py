@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterable
@@ -28,6 +29,11 @@ from harness.worker import calls
 
 State = dict[str, object]
 """What was read of the nodes, by the reading's name, without what changes by itself."""
+VLAN_LINK = re.compile(r"ip link add link (\S+) name (\S+) type vlan id (\d+)")
+MTU = 1500
+ANEW = ("index", "parent_index")
+"""What of a link is another when it was deleted and made again; of the far end of a sub-interface
+that is no 802.1Q link (`vlan20`) its MAC address as well."""
 Place = tuple[str, Stage, str]
 """A topology, a stage, a backend."""
 
@@ -94,17 +100,26 @@ class Bench:
         wrong = [one for one in verdicts if not one.ok]
         inquiry = inquire(self.lab, wrong) if wrong else Inquiry()
         everything = (*evidence, *inquiry.evidence)
-        return diagnose(self.lab.topology, record.stage, verdicts, lost, everything, inquiry.alone)
+        return diagnose(
+            self.lab.topology, record.stage, verdicts, lost, everything, alone=inquiry.alone
+        )
 
     def _mended(self, diagnoses: tuple[Diagnosis, ...], red: tuple[str, ...]) -> tuple[str, ...]:
         """Do what the diagnoses say; what is still wrong then."""
         failed = []
         for one in diagnoses:
             node = one.node if one.node in self.lab.topology.nodes else None
-            done = self.lab.run(node or "switch", ["sh", "-c", one.fix])
+            done = self.lab.run(node or "switch", ["sh", "-c", self._possible(one.fix)])
             if done["code"]:
                 failed.append(f"{one.node}# {one.fix}: {done['err'].strip()}")
         return (*failed, *self._still_red(red)) if diagnoses else ()
+
+    def _possible(self, fix: str) -> str:
+        """A command as this kernel can carry it out: not each has 802.1Q links."""
+        if self.lab.facts["vlan_datapath"] == "8021q":
+            return fix
+        made = f"{sys.executable} -m harness.worker.subinterface add \\1 \\2 \\3 {MTU}"
+        return VLAN_LINK.sub(made, fix)
 
     def _still_red(self, red: tuple[str, ...]) -> tuple[str, ...]:
         again = [cell for cell in self._cells if cell.id in red]
@@ -188,8 +203,16 @@ def carry_out(lab: Lab, commands: Iterable[Command]) -> None:
 
 
 def _state(evidence: Iterable[Evidence]) -> State:
-    return {
-        one.name: RULES[one.kind](one.parsed)
-        for one in evidence
-        if one.kind in RULES and one.name.endswith("/before")
-    }
+    found: State = {}
+    for one in evidence:
+        if one.kind in RULES and one.name.endswith("/before"):
+            parsed = RULES[one.kind](one.parsed)
+            if one.kind == "links":
+                parsed = [_lasting(link) for link in parsed]
+            found[one.name] = parsed
+    return found
+
+
+def _lasting(link: dict[str, object]) -> dict[str, object]:
+    anew = (*ANEW, "mac") if str(link["name"]).startswith("vlan") else ANEW
+    return {key: value for key, value in link.items() if key not in anew}

@@ -251,12 +251,31 @@ def _network(dst: str) -> str:
     return EVERYTHING[4] if dst == "default" else str(ip_network(dst))
 
 
+SUBINTERFACE = (PYTHON, "-m", "harness.worker.subinterface")
+
+
 def revlan(node: str, name: str, was: int, vlan: int) -> Change:
     """Have a sub-interface be of another VLAN."""
     trunk = name.partition(".")[0]
-    head = (node, PYTHON, "-m", "harness.worker.revlan", trunk, name)
+    head = (node, *SUBINTERFACE, "move", trunk, name)
 
     def alter(state: State) -> None:
         state.link((node, name)).vlan = vlan
 
     return Change(((*head, str(was), str(vlan)),), ((*head, str(vlan), str(was)),), alter)
+
+
+def deleted(node: str, name: str, *after: Command, on: tuple[str, ...] = ()) -> Change:
+    """Delete a sub-interface; `after` brings back what goes with it, on the nodes `on` as well."""
+    trunk, _, vlan = name.partition(".")
+
+    def alter(state: State) -> None:
+        del state.nodes[node].links[name]
+        for child in on:
+            del state.nodes[child].links["eth0"]
+
+    return Change(
+        ((node, "ip", "link", "delete", name),),
+        ((node, *SUBINTERFACE, "add", trunk, name, vlan, "1500"), *after),
+        alter,
+    )

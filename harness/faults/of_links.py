@@ -42,6 +42,13 @@ def _retagged(node: str, name: str, found: int, made: int | None) -> do.Change:
     )
 
 
+def _no_queue(node: str, host: str, parent: str) -> do.Change:
+    """What comes in for a group gets no further than macvlan, which has no queue for it."""
+    head = (node, "ip", "link", "set", OWN, "type", "macvlan", "bcqueuelen")
+    lost = filters.lost_in(host, parent, lambda packet: int(str(packet.dst_mac)[1], 16) & 1 == 1)
+    return do.Change(((*head, "0"),), ((*head, "1000"),), lost)
+
+
 def _in_vlan(vlan: int) -> do.Lost:
     return lambda packet: packet.vlans[:1] == (vlan,)
 
@@ -49,6 +56,15 @@ def _in_vlan(vlan: int) -> do.Lost:
 def _to(mac: str) -> do.Lost:
     return lambda packet: packet.dst_mac == mac
 
+
+ANEW = (
+    (HOST2, "ip", "link", "add", "link", IN10, "name", OWN, "netns", "bbox3",
+     "address", "02:42:ac:10:0a:0b", "type", "macvlan", "mode", "bridge"),
+    ("bbox3", "ip", "address", "add", "172.16.10.11/24", "dev", OWN),
+    ("bbox3", "ip", "link", "set", OWN, "up"),
+    ("bbox3", "ip", "route", "replace", "default", "via", "172.16.10.1"),
+)  # fmt: skip
+"""What brings bbox3's interface back."""
 
 INTERFACES = (
     Fault(
@@ -88,6 +104,20 @@ INTERFACES = (
         (Code.ENDPOINT_DOWN,),
     ),
     Fault(
+        "subinterface-missing",
+        "The gateway has no eth2.20.",
+        do.deleted(
+            GATEWAY, IN20, (GATEWAY, "ip", "address", "replace", "172.16.20.1/24", "dev", IN20)
+        ),
+        (Code.SUBINTERFACE_MISSING,),
+    ),
+    Fault(
+        "subinterface-missing-on-host2",
+        "host2 has no eth2.10, and bbox3 nothing that was on it.",
+        do.deleted(HOST2, IN10, *ANEW, on=("bbox3",)),
+        (Code.SUBINTERFACE_MISSING,),
+    ),
+    Fault(
         "mtu-mismatch",
         "bbox1's interface takes 1400 octets only.",
         do.mtu("bbox1", OWN, 1400),
@@ -116,12 +146,20 @@ INTERFACES = (
     Fault(
         "broadcast-lost-to-macvlan",
         "macvlan has no queue for the broadcasts that come in for bbox3.",
-        do.Change(
-            (("bbox3", "ip", "link", "set", OWN, "type", "macvlan", "bcqueuelen", "0"),),
-            (("bbox3", "ip", "link", "set", OWN, "type", "macvlan", "bcqueuelen", "1000"),),
-            filters.lost_in(HOST2, IN10, lambda packet: bool(int(str(packet.dst_mac)[:2], 16) & 1)),
-        ),
+        _no_queue("bbox3", HOST2, IN10),
         (Code.BROADCAST_LOST_TO_MACVLAN,),
+    ),
+    Fault(
+        "broadcast-lost-to-macvlan-of-bbox2",
+        "macvlan has no queue for the broadcasts that come in for bbox2.",
+        _no_queue("bbox2", HOST1, IN20),
+        (Code.BROADCAST_LOST_TO_MACVLAN,),
+    ),
+    Fault(
+        "multicast-lost-in-switch",
+        "The switch passes on nothing for the group.",
+        _bridge(f"ether daddr {GROUP} drop", _to(GROUP)),
+        (Code.MULTICAST_LOST_TO_MACVLAN,),
     ),
     Fault(
         "multicast-lost-to-macvlan",

@@ -254,6 +254,29 @@ NEIGHBOURS = (
         ),
         (Code.ARP_FILTERED,),
     ),
+    Fault(
+        "proxy-arp-leak",
+        "The gateway answers for bbox3 in VLAN 10 at once, because its route for it leads away.",
+        do.together(
+            do.route(GATEWAY, "172.16.10.11/32", "172.16.20.10"),
+            do.sysctl(GATEWAY, f"net.ipv4.conf.{{}}.proxy_arp {IN10}", "1", "0"),
+            do.sysctl(GATEWAY, f"net.ipv4.neigh.{{}}.proxy_delay {IN10}", "0", "80"),
+        ),
+        (Code.PROXY_ARP_LEAK, Code.DEFAULT_ROUTE_WRONG),
+        steady=False,
+    ),
+    Fault(
+        "proxy-arp-leak-of-host1",
+        "host1 answers for bbox4 in VLAN 20, because it forwards and has a route for it.",
+        do.together(
+            do.sysctl("host1", "net.ipv4.ip_forward", "1", "0"),
+            do.route("host1", "172.16.20.11/32", "192.168.56.105"),
+            do.sysctl("host1", f"net.ipv4.neigh.{{}}.proxy_delay {IN20}", "0", "80"),
+            do.sysctl("host1", f"net.ipv4.conf.{{}}.proxy_arp {IN20}", "1", "0"),
+        ),
+        (Code.PROXY_ARP_LEAK, Code.EXTRA_HOP),
+        steady=False,
+    ),
 )  # fmt: skip
 
 FAULTS = (*ADDRESSES, *ROUTES, *NEIGHBOURS)

@@ -51,7 +51,10 @@ class Tried:
     def misnamed(self) -> tuple[str, ...]:
         """The causes that are not as predicted, of the fault and of its cells."""
         wanted = self.fault.causes
-        found = [f"{code} was not named" for code in wanted if code not in self.named]
+        unnamed = [code for code in wanted if code not in self.named]
+        if not self.fault.steady and len(unnamed) < len(wanted):
+            unnamed = []
+        found = [f"{code} was not named" for code in unnamed]
         found += [
             f"{one.code} was named at {one.node}: {one.message}"
             for one in self.diagnoses

@@ -45,7 +45,11 @@ def datapath() -> str:
 def add(node: str, parent: str, vlan_id: int, name: str, mtu: int) -> None:
     """Make a VLAN sub-interface of the trunk and bring it up; its MAC is the trunk's."""
     netlink = namespaces.route(node)
-    trunk = netlink.link_lookup(ifname=parent)[0]
+    join(netlink, netlink.link_lookup(ifname=parent)[0], vlan_id, name, mtu)
+
+
+def join(netlink: Any, trunk: int, vlan_id: int, name: str, mtu: int) -> None:
+    """The same by the index of the trunk, where `netlink` is."""
     if _datapath[0] != "tc-bpf" and _added_8021q(netlink, trunk, vlan_id, name, mtu):
         _datapath[0] = "8021q"
     else:
