@@ -6,7 +6,6 @@ import re
 import sys
 import time
 from collections.abc import Iterable
-from typing import Self
 
 from harness import labs
 from harness.backends import Backend
@@ -34,8 +33,6 @@ MTU = 1500
 ANEW = ("index", "parent_index")
 """What of a link is another when it was deleted and made again; of the far end of a sub-interface
 that is no 802.1Q link (`vlan20`) its MAC address as well."""
-Place = tuple[str, Stage, str]
-"""A topology, a stage, a backend."""
 
 
 class Bench:
@@ -69,15 +66,15 @@ class Bench:
         began = time.monotonic()
         unmended: tuple[str, ...] = ()
         mended = False
-        saved = self._saved(fault)
+        saved = self.saved(fault)
         try:
-            carry_out(self.lab, fault.change.do)
-            found = self._diagnosed()
+            inject(self.lab, fault.change.do)
+            found = self.diagnosed()
             red = tuple(one.cell.id for one in found.verdicts if not one.ok)
             mended = bool(found.diagnoses)
             unmended = self._mended(found.diagnoses, red)
         finally:
-            self._undone(fault, saved, mended=mended)
+            self.undone(fault, saved, mended=mended)
         return Tried(
             fault=fault,
             prediction=prediction,
@@ -85,11 +82,11 @@ class Bench:
             causes={one.cell.id: one.cause.code for one in found.verdicts if one.cause},
             diagnoses=found.diagnoses,
             unmended=unmended,
-            unhealed=self._unhealed({*red, *prediction.red}),
+            unhealed=self.unhealed({*red, *prediction.red}),
             ms=round(1000 * (time.monotonic() - began)),
         )
 
-    def _diagnosed(self) -> Diagnosed:
+    def diagnosed(self) -> Diagnosed:
         """Sweep, judge, ask the lab about what failed, and name its causes."""
         swept = self.lab.sweep(self._cells)
         record = swept.record()
@@ -106,13 +103,17 @@ class Bench:
 
     def _mended(self, diagnoses: tuple[Diagnosis, ...], red: tuple[str, ...]) -> tuple[str, ...]:
         """Do what the diagnoses say; what is still wrong then."""
+        return (*self.carry_out(diagnoses), *self._still_red(red)) if diagnoses else ()
+
+    def carry_out(self, diagnoses: Iterable[Diagnosis]) -> list[str]:
+        """Do what diagnoses say; what could not be done."""
         failed = []
         for one in diagnoses:
             node = one.node if one.node in self.lab.topology.nodes else None
             done = self.lab.run(node or "switch", ["sh", "-c", self._possible(one.fix)])
             if done["code"]:
                 failed.append(f"{one.node}# {one.fix}: {done['err'].strip()}")
-        return (*failed, *self._still_red(red)) if diagnoses else ()
+        return failed
 
     def _possible(self, fix: str) -> str:
         """A command as this kernel can carry it out: not each has 802.1Q links."""
@@ -126,22 +127,22 @@ class Bench:
         verdicts, _ = self._swept(again)
         return tuple(verdict.explain() for verdict in verdicts if not verdict.ok)
 
-    def _saved(self, fault: Fault) -> dict[str, str]:
+    def saved(self, fault: Fault) -> dict[str, str]:
         """The iptables rules of the nodes that a fault changes, before it."""
         nodes = dict.fromkeys(node for node, *_ in fault.change.do)
         return {node: self.lab.run(node, ["iptables-save"])["out"] for node in nodes}
 
-    def _undone(self, fault: Fault, saved: dict[str, str], *, mended: bool) -> None:
+    def undone(self, fault: Fault, saved: dict[str, str], *, mended: bool) -> None:
         """Undo a fault; where a fix has done so, some of it is undone already."""
         try:
-            carry_out(self.lab, fault.change.undo)
+            inject(self.lab, fault.change.undo)
         except MachineError:
             if not mended:
                 raise
         for node, rules in saved.items() if mended else ():
             self.lab.call(calls.run, node, ["iptables-restore"], rules)
 
-    def _unhealed(self, red: set[str]) -> tuple[str, ...]:
+    def unhealed(self, red: set[str]) -> tuple[str, ...]:
         """What is still wrong: of the cells that were or should have been red, and of the nodes."""
         again = [cell for cell in self._cells if cell.id in red]
         self.lab.call(calls.forget, list(self.lab.topology.nodes))
@@ -156,41 +157,7 @@ class Bench:
         return verdicts, _state(swept.evidence(record))
 
 
-class Benches:
-    """A bench for each place where faults are, one at a time; anew after a fault that stayed."""
-
-    def __init__(self) -> None:
-        self._place: Place | None = None
-        self._bench: Bench | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end()
-
-    def tried(self, fault: Fault) -> Tried:
-        """Try a fault where it belongs."""
-        place = fault.topology, fault.stage, fault.backend
-        if self._bench is None or place != self._place:
-            self._end()
-            self._place, self._bench = place, Bench(*place)
-        try:
-            found = self._bench.tried(fault)
-        except BaseException:
-            self._end()
-            raise
-        if found.unhealed:
-            self._end()
-        return found
-
-    def _end(self) -> None:
-        if self._bench:
-            self._bench.close()
-            self._bench = None
-
-
-def carry_out(lab: Lab, commands: Iterable[Command]) -> None:
+def inject(lab: Lab, commands: Iterable[Command]) -> None:
     """Run commands on nodes; MachineError for the first that fails, once all were run."""
     failed = []
     for node, *argv in commands:

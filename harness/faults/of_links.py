@@ -29,7 +29,7 @@ def _bridge(words: str, lost: do.Lost) -> do.Change:
     )
 
 
-def _retagged(node: str, name: str, found: int, made: int | None) -> do.Change:
+def retagged(node: str, name: str, found: int, made: int | None) -> do.Change:
     """Frames of one VLAN leave by an interface as those of another, or without a tag."""
 
     def alter(state: State) -> None:
@@ -218,31 +218,31 @@ TRUNKS = (
     Fault(
         "vlan-leak",
         "host2's switch port sends frames of VLAN 10 as those of VLAN 20.",
-        _retagged(SWITCH, HOST2, 10, 20),
+        retagged(SWITCH, HOST2, 10, 20),
         (Code.VLAN_LEAK,),
     ),
     Fault(
         "vlan-leak-into-10",
         "The gateway's switch port sends frames of VLAN 20 as those of VLAN 10.",
-        _retagged(SWITCH, GATEWAY, 20, 10),
+        retagged(SWITCH, GATEWAY, 20, 10),
         (Code.VLAN_LEAK,),
     ),
     Fault(
         "native-vlan-mismatch",
         "host2's switch port takes the tag off frames of VLAN 10.",
-        _retagged(SWITCH, HOST2, 10, None),
+        retagged(SWITCH, HOST2, 10, None),
         (Code.NATIVE_VLAN_MISMATCH,),
     ),
     Fault(
         "native-vlan-mismatch-of-gateway",
         "The gateway's switch port takes the tag off frames of VLAN 20.",
-        _retagged(SWITCH, GATEWAY, 20, None),
+        retagged(SWITCH, GATEWAY, 20, None),
         (Code.NATIVE_VLAN_MISMATCH,),
     ),
     Fault(
         "vlan-id-mismatch",
         "host2 sends what is of VLAN 20 with the tag of VLAN 30.",
-        _retagged(HOST2, TRUNK, 20, 30),
+        retagged(HOST2, TRUNK, 20, 30),
         (Code.VLAN_ID_MISMATCH,),
     ),
     Fault(
@@ -260,13 +260,13 @@ TRUNKS = (
     Fault(
         "untagged-leak",
         "host1 sends what is of VLAN 10 without a tag.",
-        _retagged(HOST1, TRUNK, 10, None),
+        retagged(HOST1, TRUNK, 10, None),
         (Code.UNTAGGED_LEAK,),
     ),
     Fault(
         "untagged-leak-of-gateway",
         "The gateway sends what is of VLAN 20 without a tag.",
-        _retagged(GATEWAY, TRUNK, 20, None),
+        retagged(GATEWAY, TRUNK, 20, None),
         (Code.UNTAGGED_LEAK,),
     ),
     Fault(

@@ -4,12 +4,17 @@ import os
 
 import pytest
 
-from harness.faults.bench import Benches
+from harness.faults.benches import Benches
 from harness.faults.catalogue import FAULTS
+from harness.faults.grammar import drawn
 from harness.faults.table import table
+from harness.faults.trial import Trial
 from harness.faults.tried import Tried
 
 TRIED = pytest.StashKey[list[Tried]]()
+TRIALS = pytest.StashKey[list[Trial]]()
+COUNT, FIRST = "RANDOM_FAULTS", "RANDOM_FAULTS_FIRST"
+"""Variables that say how many random faults are drawn (40), and the first seed (0)."""
 
 
 def pytest_generate_tests(metafunc):
@@ -17,6 +22,10 @@ def pytest_generate_tests(metafunc):
     if "tried" in metafunc.fixturenames:
         faults = sorted(FAULTS, key=lambda fault: (fault.backend, fault.topology, fault.stage))
         metafunc.parametrize("tried", faults, ids=[fault.name for fault in faults], indirect=True)
+    if "trial" in metafunc.fixturenames:
+        first = int(os.environ.get(FIRST, "0"))
+        seeds = range(first, first + int(os.environ.get(COUNT, "40")))
+        metafunc.parametrize("trial", seeds, ids=[f"seed-{seed}" for seed in seeds], indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +45,31 @@ def tried(request, benches):
     return found
 
 
+@pytest.fixture
+def trial(request, benches):
+    """What was found of a random fault."""
+    found = benches.trial(drawn(request.param))
+    request.config.stash.setdefault(TRIALS, []).append(found)
+    return found
+
+
+@pytest.fixture
+def trials(request):
+    """All random faults of this run."""
+    return request.config.stash.get(TRIALS, [])
+
+
 def pytest_terminal_summary(terminalreporter, config):
-    """Print the table of all that were tried."""
+    """Print the table of all that were tried, and what was unknown of the random ones."""
+    drawn_ones = config.stash.get(TRIALS, [])
+    if drawn_ones:
+        named, unknown = (
+            sum(getattr(one, key) for one in drawn_ones) for key in ("named", "unknown")
+        )
+        terminalreporter.write_line("")
+        terminalreporter.write_line(
+            f"{len(drawn_ones)} random faults: {named} diagnoses, {unknown} of them unknown"
+        )
     found = config.stash.get(TRIED, [])
     if found:
         terminalreporter.write_line("")
