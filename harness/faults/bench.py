@@ -12,6 +12,7 @@ from harness.backends import Backend
 from harness.causes import Diagnosis
 from harness.diagnosis import diagnose, look
 from harness.diagnosis.diagnose import Diagnosed
+from harness.endpoints.containers import operations
 from harness.errors import MachineError
 from harness.faults.change import PYTHON, Command
 from harness.faults.fault import Fault
@@ -24,7 +25,7 @@ from harness.normal import RULES
 from harness.report.model import Evidence
 from harness.sightings import find
 from harness.verdict import judge, judge_record
-from harness.worker import calls
+from harness.worker import calls, engine
 
 State = dict[str, object]
 """What was read of the nodes, by the reading's name, without what changes by itself."""
@@ -62,7 +63,6 @@ class Bench:
 
     def tried(self, fault: Fault) -> Tried:
         """Inject a fault, sweep, mend it as the diagnosis says, undo it, sweep again."""
-        prediction = predict(fault)
         began = time.monotonic()
         unmended: tuple[str, ...] = ()
         mended = False
@@ -75,6 +75,7 @@ class Bench:
             unmended = self._mended(found.diagnoses, red)
         finally:
             self.undone(fault, saved, mended=mended)
+        prediction = predict(fault)
         return Tried(
             fault=fault,
             prediction=prediction,
@@ -110,21 +111,31 @@ class Bench:
         failed = []
         for one in diagnoses:
             node = one.node if one.node in self.lab.topology.nodes else None
-            done = self.lab.run(node or "switch", ["sh", "-c", self._possible(one.fix)])
+            done = self.lab.run(node or "switch", ["sh", "-c", self._possible(str(node), one.fix)])
             if done["code"]:
                 failed.append(f"{one.node}# {one.fix}: {done['err'].strip()}")
         return failed
 
-    def _possible(self, fix: str) -> str:
+    def _possible(self, node: str, fix: str) -> str:
         """A command as this kernel can carry it out: not each has 802.1Q links."""
+        if fix.startswith("docker "):
+            return f"docker --host {_engine(node)} {fix.removeprefix('docker ')}"
         if self.lab.facts["vlan_datapath"] == "8021q":
             return fix
         made = f"{sys.executable} -m harness.worker.subinterface add \\1 \\2 \\3 {MTU}"
         return VLAN_LINK.sub(made, fix)
 
+    def _enter_again(self) -> None:
+        """Find the namespaces of containers that were started anew."""
+        if self.lab.engines:
+            carried = list(self.lab.topology.endpoint_hosts.items())
+            self.lab.call(operations.enter_again, carried)
+
     def _still_red(self, red: tuple[str, ...]) -> tuple[str, ...]:
+        self._enter_again()
         again = [cell for cell in self._cells if cell.id in red]
-        verdicts, _ = self._swept(again)
+        (swept,) = self.lab.sweeps(again, readings=False)
+        verdicts = judge_record(self.lab.topology, swept.record(), self._cells)
         return tuple(verdict.explain() for verdict in verdicts if not verdict.ok)
 
     def saved(self, fault: Fault) -> dict[str, str]:
@@ -145,6 +156,7 @@ class Bench:
     def unhealed(self, red: set[str]) -> tuple[str, ...]:
         """What is still wrong: of the cells that were or should have been red, and of the nodes."""
         again = [cell for cell in self._cells if cell.id in red]
+        self._enter_again()
         self.lab.call(calls.forget, list(self.lab.topology.nodes))
         verdicts, after = self._swept(again or self._cells[:1])
         left = [verdict.explain() for verdict in verdicts if not verdict.ok]
@@ -162,11 +174,18 @@ def inject(lab: Lab, commands: Iterable[Command]) -> None:
     failed = []
     for node, *argv in commands:
         words = [sys.executable if word == PYTHON else word for word in argv]
+        if argv[0] == "docker":
+            words[1:1] = ["--host", _engine(node)]
         done = lab.run(node, words)
         if done["code"]:
             failed.append(f"{node}# {' '.join(argv)}: {done['err'].strip()}")
     if failed:
         raise MachineError(failed[0])
+
+
+def _engine(host: str) -> str:
+    """Where a host's engine is asked."""
+    return f"unix://{engine.path(host, 'sock')}"
 
 
 def _state(evidence: Iterable[Evidence]) -> State:

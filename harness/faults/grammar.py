@@ -93,7 +93,8 @@ def _sysctl(dice: random.Random) -> Drawn:
         (node, "net.ipv4.conf.all.proxy_arp", "1", "0"),
     )
     where, key, value, was = dice.choice(settings)
-    about = f"{where}: {key}"
+    written, _, name = key.partition(" ")
+    about = f"{where}: {written.format(name)}"
     return about, f"{about} = {value}", do.sysctl(where, key, value, was)
 
 

@@ -148,6 +148,16 @@ MACVLAN_MODES = (
         do.hairpin("host2", on=False),
         (Code.MACVLAN_PARENT_ISOLATION,),
     ),
+    MacvlanModes(
+        "macvlan-parent-isolation-by-bridge",
+        "host2's switch port sends nothing back, as bridge(8) has it.",
+        do.Change(
+            (("switch", "bridge", "link", "set", "dev", "host2", "hairpin", "off"),),
+            (("switch", "bridge", "link", "set", "dev", "host2", "hairpin", "on"),),
+            do.hairpin("host2", on=False).alter,
+        ),
+        (Code.MACVLAN_PARENT_ISOLATION,),
+    ),
 )
 
 DUAL_STACK = (

@@ -11,6 +11,7 @@ from harness.causes import Code, Diagnosis
 from harness.faults.catalogue import BENIGN, FAULTS, PAIRS, SINGLE
 from harness.faults.change import PYTHON
 from harness.faults.fault import Fault, Prediction
+from harness.faults.grammar import drawn
 from harness.faults.listing import entry, lines
 from harness.faults.predict import cells, predict, shipped
 from harness.faults.table import table
@@ -179,3 +180,21 @@ def test_table_has_a_line_each() -> None:
     assert rows[0].split() == ["l4-filtered-port", "1", "1", "l4-filtered", "l4-filtered", "7"]
     assert rows[1].split()[-3:] == ["-", "7", "WRONG"]
     assert rows[2].split()[3] == "-"
+
+
+def test_seed_draws_the_same_fault_again() -> None:
+    """A seed is all that is needed; seeds draw one to three changes of every kind."""
+    faults = [drawn(seed) for seed in range(300)]
+    assert [drawn(seed).change.do for seed in range(9)] == [one.change.do for one in faults[:9]]
+    assert {one.sentence.count(", ") for one in faults} == {0, 1, 2}
+    words = " ".join(one.sentence for one in faults)
+    wanted = ("FORWARD", "INPUT", "OUTPUT", "nft", "route", "02:6e", "down", "->", "mtu")
+    assert [word for word in wanted if word not in words] == []
+
+
+def test_random_faults_are_undone_by_as_many_commands() -> None:
+    """Each change of a random fault has its undo, for a node of the lab."""
+    nodes = shipped("macvlan-two-host").nodes
+    for fault in (drawn(seed) for seed in range(100)):
+        assert len(fault.change.do) == len(fault.change.undo)
+        assert {command[0] for command in fault.change.do + fault.change.undo} <= set(nodes)
