@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,9 +131,10 @@ def untouched() -> None:
     """The lab outlives each test of this module; `lab_up` takes it down."""
 
 
-def report(up: Up) -> dict[str, Any]:
-    """Test the lab as it is; its report.json."""
+def report(up: Up, chosen: Collection[dict[str, Any]] = ()) -> dict[str, Any]:
+    """Test the lab as it is, or the pairs of the chosen cells of it; its report.json."""
     argv = ["-m", "pytest", "suites", "-q", "--lab-attach", up.name, "-p", "no:cacheprovider"]
+    argv += ["-k", " or ".join(sorted({f"{one['src']}-to-{one['dst']}-" for one in chosen}))]
     subprocess.run(
         [sys.executable, *argv, "--lab-reports", str(up.reports)],
         cwd=ROOT, capture_output=True, check=False,
@@ -163,7 +164,7 @@ def test_a_fault_is_named_and_its_fix_mends_it(lab_up: Up, fault: Fault) -> None
         assert wrong[fault.cell]["lost_at"] == fault.lost_at
         assert all(_is_shown(found, one) for one in wrong.values())
         give(lab_up, diagnoses[0]["node"], diagnoses[0]["fix"])
-        healed = report(lab_up)
+        healed = report(lab_up, wrong.values())
         assert [one["id"] for one in healed["cells"] if one["verdict"] != "pass"] == []
         assert healed["diagnoses"] == []
     finally:

@@ -117,13 +117,14 @@ def test_a_broken_gateway_is_exit_code_1(broken: str) -> None:
 
 
 def test_what_cannot_be_told_is_exit_code_3(routed: str) -> None:
-    """An interface that is down at the destination: its tap would see nothing anyway."""
-    link = ("exec", "--name", routed, "bbox3", "--", "ip", "link", "set", "eth0")
+    """Below the source everything is down: its kernel takes the probe, and no tap sees it leave."""
+    link = ("exec", "--name", routed, "host1", "--", "ip", "link", "set", "eth2.10")
     assert harness(*link, "down").returncode == 0
     done = harness("explain", "--name", routed, "bbox1", "bbox3")
     assert harness(*link, "up").returncode == 0
     assert done.returncode == 3
     assert "\nUNPROVED " in done.stdout
+    assert "\non host1: ip link set eth2.10 up\n" in done.stdout
 
 
 def test_an_unknown_node_is_exit_code_2(routed: str) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 from click.testing import CliRunner
 
 from harness.catalogue import BY_CODE, CATALOGUE
-from harness.causes import Code
+from harness.causes import Code, Diagnosis, merged
 from harness.cli import cli
+from harness.report.causes_page import page
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_every_code_is_in_the_catalogue_once_and_in_order() -> None:
@@ -40,3 +45,18 @@ def test_causes_are_listed_for_programs() -> None:
     listed = json.loads(result.output)
     assert [one["code"] for one in listed] == [str(code) for code in Code]
     assert listed[0].keys() == {"code", "sentence", "shown_by", "fix"}
+
+
+def test_the_page_is_made_of_the_catalogue() -> None:
+    """`scripts/causes-page` makes it anew; every example is of a code that there is."""
+    examples = json.loads((DOCS / "causes.json").read_text("utf-8"))
+    assert set(examples) <= {str(code) for code in Code}
+    assert (DOCS / "causes.md").read_text("utf-8") == page(examples)
+
+
+def test_a_fault_in_two_stages_is_one_diagnosis() -> None:
+    """Its cells are those of both; what is unknown comes last."""
+    unknown = Diagnosis(Code.UNKNOWN, None, None, "nothing", "", ("c", "d", "e"))
+    here = Diagnosis(Code.PARENT_DOWN, "host2", "eth2.20", "down", "up", ("a",))
+    again = replace(here, cells=("b",))
+    assert merged((unknown, here, again)) == (replace(here, cells=("a", "b")), unknown)

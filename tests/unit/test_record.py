@@ -49,6 +49,11 @@ def test_a_tap_is_lossless_or_not(drops: int, down: bool, lossless: bool) -> Non
     assert TapCount("n", "i", 9, drops, down=down).lossless is lossless
 
 
+def test_what_was_shut_all_the_time_let_nothing_pass() -> None:
+    """An interface that is down, or gone, is not one that a tap could not see into."""
+    assert TapCount("n", "i", 0, 0, down=True, shut=True).lossless
+
+
 BREAKS: dict[str, Callable[[dict[str, Any]], object]] = {
     "no stage": lambda data: data.pop("stage"),
     "another stage": lambda data: data.update(stage="later"),
