@@ -167,7 +167,7 @@ class Readings:
         ]
 
     def _conntrack(self, name: str) -> list[Answer]:
-        flows = self.stacks.flows if self.stacks else []
+        flows = self.stacks.flows.known if self.stacks else []
         return [
             {
                 "original": {"src": flow.src, "dst": flow.dst, "protocol": flow.protocol},

@@ -15,8 +15,7 @@ LOOSE = 2
 """rp_filter: the source must be reachable, by whatever interface (RFC 3704)."""
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58, "ipv6-icmp": 58}
 """IANA's numbers, by the names that iptables(8) knows."""
-TCP, UDP = 6, 17
-ECHO_TYPES = {"echo-request": 8, "echo-reply": 0, "fragmentation-needed": 3}
+ECHO_TYPES = {"echo-request": 8, "fragmentation-needed": 3}
 TABLES = {
     "PREROUTING": ("raw", "mangle"),
     "INPUT": ("mangle", "filter", "security"),
@@ -39,7 +38,6 @@ class Place:
     out: str = ""
     state: str = "NEW"
     """As `-m state` has it."""
-    src_mac: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,68 +56,45 @@ class Rule:
         return all(_holds(option, value, packet, place) for option, value in self.match)
 
 
-MATCHES = ("-i", "-o", "-s", "-d", "-p", "--dport", "--sport", "--state", "--ctstate",
-           "--icmp-type", "--length", "--mac-source")  # fmt: skip
-WITH_TARGET = ("--reject-with", "--to-source", "--to-destination", "--to-ports", "--ttl-set",
-               "--set-mark")  # fmt: skip
+MATCHES = ("-i", "-o", "-s", "-d", "-p", "--dport", "--state", "--ctstate", "--icmp-type")
+WITH_TARGET = (
+    "--reject-with", "--to-source", "--to-ports", "--ttl-set", "--set-mark",
+)  # fmt: skip
 
 
 @lru_cache(maxsize=1024)
 def parsed(line: str) -> Rule:
-    """Read a rule. What it matches by and the fake does not know, it cannot be asked."""
+    """Read a rule. What the fake does not know of it is passed over."""
     words = iter(shlex.split(line))
     chain, target, argument = "", "", ""
     match: list[tuple[str, str]] = []
-    negated = ""
     for word in words:
-        if word == "!":
-            negated = "!"
-            continue
-        if word == "--notrack":
-            target = "NOTRACK"
-        elif word in ("-A", "-I"):
+        if word == "-A":
             chain = next(words)
         elif word == "-j":
             target = next(words)
         elif word in WITH_TARGET:
             argument = next(words)
         elif word in MATCHES:
-            match.append((word, negated + next(words)))
+            match.append((word, next(words)))
         else:
-            next(words)  # -m, and the comment
-        negated = ""
+            next(words)  # -m, which names what the options are of
     return Rule(chain, tuple(match), target, argument)
 
 
 def _holds(option: str, value: str, packet: Ip, place: Place) -> bool:
-    if value.startswith("!"):
-        return not _holds(option, value[1:], packet, place)
     answers = {
         "-i": lambda: place.into == value,
         "-o": lambda: place.out == value,
         "-s": lambda: ip_address(packet.src) in ip_network(value),
         "-d": lambda: ip_address(packet.dst) in ip_network(value),
         "-p": lambda: packet.protocol == PROTOCOLS[value],
-        "--dport": lambda: _port(packet, 2) == int(value),
-        "--sport": lambda: _port(packet, 0) == int(value),
+        "--dport": lambda: packet.body[2:4] == int(value).to_bytes(2, "big"),
         "--state": lambda: place.state in value.split(","),
         "--ctstate": lambda: place.state in value.split(","),
         "--icmp-type": lambda: packet.body[0] == ECHO_TYPES[value],
-        "--length": lambda: _between(value, len(packet.encode())),
-        "--mac-source": lambda: place.src_mac == value.lower(),
     }
     return answers[option]()
-
-
-def _port(packet: Ip, at: int) -> int | None:
-    if packet.protocol not in (TCP, UDP):
-        return None
-    return int.from_bytes(packet.body[at : at + 2], "big")
-
-
-def _between(value: str, octets: int) -> bool:
-    least, _, most = value.partition(":")
-    return int(least) <= octets <= int(most or least)
 
 
 def forwards(node: Node, into: Link, packet: Ip) -> bool:
@@ -164,15 +139,6 @@ def translation(node: Node, chain: str, packet: Ip, place: Place) -> Rule | None
     lines = () if packet.is_ipv6 else node.rules.get("nat", ())
     rules = (parsed(line) for line in lines)
     return next((one for one in rules if one.chain == chain and one.matches(packet, place)), None)
-
-
-def untracked(node: Node, packet: Ip, place: Place) -> bool:
-    """Whether the table `raw` keeps a packet from connection tracking."""
-    rules = [parsed(line) for line in node.rules.get("raw", ())]
-    return any(
-        one.target == "NOTRACK" and one.chain == "PREROUTING" and one.matches(packet, place)
-        for one in rules
-    )
 
 
 def _tables(node: Node, chain: str, packet: Ip) -> Iterator[tuple[str, list[str]]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from harness.frame import Packet, dissect
+from harness.testing.flows import Flows, answers, translated_back
 from harness.testing.frames import Ip, ethernet, tcp, udp
 from harness.testing.neighbours import Neighbours
 from harness.testing.network import Network
@@ -18,7 +19,6 @@ from harness.testing.rules import (
     forwards,
     may_come,
     translation,
-    untracked,
 )
 from harness.testing.state import Link
 from harness.worker import wire
@@ -61,19 +61,6 @@ QUOTED_OCTETS = 548
 """What an ICMP error quotes of a packet: all of it, up to 576 octets together (RFC 1812)."""
 
 
-@dataclass(frozen=True)
-class Flow:
-    """An entry of a router's connection tracking: who asked whom, and as whom."""
-
-    router: str
-    protocol: int
-    src: str
-    dst: str
-    seen_as: str
-    number: int
-    """The source's port, or the ICMP identifier."""
-
-
 class Refusal(Exception):
     """A kernel refuses to send; `errno` says why."""
 
@@ -87,7 +74,7 @@ class Stacks:
 
     def __init__(self, network: Network, responders: list[dict[str, Any]]) -> None:
         self.arp = Neighbours(network)
-        self.flows: list[Flow] = []
+        self.flows = Flows(network.state.nodes)
         self._network, self._nodes = network, network.state.nodes
         self._echoing = {want["node"]: set(want["tokens"]) for want in responders}
         self._sent = 0
@@ -150,7 +137,7 @@ class Stacks:
         if rule:
             return
         if number is not None:
-            packet = self._new_flow(name, packet, number, link)
+            packet = self.flows.begun(name, packet, number, link)
 
         def use(mac: str) -> None:
             frame = ethernet(mac, link.mac, packet.ethertype, packet.encode())
@@ -181,24 +168,18 @@ class Stacks:
         """What came in, as far as its destination says where it goes."""
         name, came_in = where
         node = self._nodes[name]
-        flow = self._flow_back(name, ip, packet)
-        state = "ESTABLISHED" if flow else "INVALID" if _answers(packet) else "NEW"
-        place = Place(into=came_in.name, state=state, src_mac=packet.src_mac or "")
+        flow = self.flows.answered(name, ip, packet)
+        state = "ESTABLISHED" if flow else "INVALID" if answers(packet) else "NEW"
+        place = Place(into=came_in.name, state=state)
         ip, rule = fate(node, "PREROUTING", ip, place)
         if rule:
             return
-        closed = False
-        if untracked(node, ip, place):
-            flow, place = None, replace(place, state="UNTRACKED")
-        elif state == "NEW":
-            redirected = translation(node, "PREROUTING", ip, place)
-            closed = redirected is not None and redirected.target == "REDIRECT"
-            if redirected is not None and redirected.target == "DNAT":
-                ip = replace(ip, dst=redirected.argument)
+        redirected = translation(node, "PREROUTING", ip, place) if state == "NEW" else None
+        closed = redirected is not None and redirected.target == "REDIRECT"
         if not may_come(node, came_in, ip):
             return
         if flow:
-            ip = _translated_back(ip, packet, flow)
+            ip = translated_back(ip, packet, flow)
         if self._is_own(name, ip.dst):
             self._local(name, ip, packet, place, closed=closed)
         else:
@@ -253,33 +234,6 @@ class Stacks:
         new = place.state == "NEW" and not packet.quoted
         self._leave(name, out, (number or 0) if new else None)
 
-    def _new_flow(self, name: str, ip: Ip, number: int, link: Link) -> Ip:
-        """Remember a new flow, and give it the source that the NAT rules want."""
-        rule = translation(self._nodes[name], "POSTROUTING", ip, Place(out=link.name))
-        source = ip.src
-        if rule and rule.target == "MASQUERADE":
-            source = link.own(ip.dst)
-        elif rule and rule.target == "SNAT":
-            source = rule.argument
-        self.flows.append(Flow(name, ip.protocol, ip.src, ip.dst, source, number))
-        return replace(ip, src=source)
-
-    def _flow_back(self, name: str, ip: Ip, packet: Packet) -> Flow | None:
-        """The flow that a packet is the answer of, or an error about."""
-        if packet.quoted:
-            about = packet.quoted
-            protocol, dst, src = about.ip_proto, about.dst_ip, about.src_ip
-            number = about.src_port if about.icmp_id is None else about.icmp_id
-        else:
-            protocol, dst, src = ip.protocol, ip.src, ip.dst
-            at = 4 if ip.protocol in (ICMP, ICMPV6) else PORT_OCTETS
-            number = int.from_bytes(ip.body[at : at + PORT_OCTETS], "big")
-        key = (name, protocol, src, dst, number)
-        for flow in self.flows:
-            if (flow.router, flow.protocol, flow.seen_as, flow.dst, flow.number) == key:
-                return flow
-        return None
-
     def _reject(self, name: str, ip: Ip, packet: Packet, rule: Rule) -> None:
         """Say no, if a rule is to say it."""
         if rule.target != "REJECT":
@@ -313,22 +267,8 @@ def _frame(probe: Probe) -> bytes:
     return wire.layer2(wire.mac(probe["dst_mac"]), asker, token, wire.REQUEST, probe["tag"])
 
 
-def _answers(packet: Packet) -> bool:
-    """Whether a packet answers something, as connection tracking knows it: not by its port."""
-    return bool((packet.tcp_flags or 0) & (ACK | RST)) or packet.icmp_type in (0, 129)
-
-
 def _tcp_answer(packet: Packet, *, known: bool) -> bytes:
     """What a SYN is answered with: SYN and ACK where somebody listens, else RST."""
     ports = packet.dst_port or 0, packet.src_port or 0
     number = ports[1] << 16 if known else 0
     return tcp(ports, (SYN if known else RST) | ACK, (number, (packet.tcp_seq or 0) + 1))
-
-
-def _translated_back(ip: Ip, packet: Packet, flow: Flow) -> Ip:
-    """An answer, or an error about a flow, for who asked as somebody else."""
-    if not packet.quoted:
-        return replace(ip, dst=flow.src)
-    about = Ip.decode(bytes(14) + ip.body[8:])
-    body = ip.body[:8] + replace(about, src=flow.src).encode()
-    return replace(ip, dst=flow.src, body=body)
