@@ -19,8 +19,8 @@ from harness.report.model import Evidence
 from harness.topology import Topology
 
 KINDS = (
-    "links", "addresses", "neighbours", "tables", "rules", "conf", "tc", "firewall", "nftables",
-    "counters",
+    "links", "macvlan", "addresses", "neighbours", "tables", "rules", "conf", "tc", "firewall",
+    "nftables", "counters",
 )  # fmt: skip
 """What is read of every node that has a part in what failed."""
 COUNTING = ("firewall", "nftables", "counters")

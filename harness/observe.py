@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness import walk
 from harness.flow import Cell, Observation, Outcome, Point
-from harness.path import Trace, reply_lost_at, trace
+from harness.path import Trace, reply_lost_at, trace, way_back
 from harness.record import BEACON, Record, Sent, Wave
 from harness.sightings import ICMP, ICMPV6, Leg, Sighting, Sightings
 from harness.topology import Topology
@@ -113,7 +113,9 @@ class _Looker:
         """Where the probe was not seen any more; if it arrived in silence, where its reply was."""
         if not arrived:
             return found.lost_at
-        return reply_lost_at(self.path, self._mine) if outcome is Outcome.SILENT else None
+        if outcome is not Outcome.SILENT:
+            return None
+        return reply_lost_at(way_back(self._topology, self._cell, self.path), self._mine)
 
     def beacon(self) -> Observation:
         """Of a beacon it matters only whether it arrived."""

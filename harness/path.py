@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness import walk
+from harness import forwarding, walk
 from harness.expectations import TTL
-from harness.flow import Cell, Hop, Point
+from harness.flow import Cell, Hop, Outcome, Point
 from harness.sightings import Leg, Sighting
 from harness.topology import Topology
 
@@ -55,19 +55,50 @@ def trace(
     )
 
 
-def way_back(path: tuple[walk.Waypoint, ...]) -> tuple[walk.Waypoint, ...]:
-    """The points that a reply passes: those of the request, the other way round."""
-    turned = {"in": "out", "out": "in"}
+def answering(topology: Topology, cell: Cell) -> tuple[tuple[str, ...], tuple[int, ...]] | None:
+    """(routers, VLANs) of a reply's way where it is not the probe's, the other way round.
+
+    That is where several routers lead to each other's VLANs, and none stands in for the source.
+    """
+    expected, lab = cell.expectation, topology.over(cell.probe)
+    ends = {cell.src, cell.dst} <= lab.endpoint_vlans.keys()
+    if not ends or not expected.via or cell.probe.is_layer2:
+        return None
+    src, dst = lab.endpoint(cell.src), lab.endpoint(cell.dst)
+    went = forwarding.way(lab, cell.stage, src, dst)
+    back = forwarding.answer(lab, cell.stage, src, dst, went)
+    if went.translated or back.outcome is not Outcome.REACHED:
+        return None
+    return (back.via, back.vlans) if back.via != expected.via[::-1] else None
+
+
+def way_back(
+    topology: Topology, cell: Cell, path: tuple[walk.Waypoint, ...]
+) -> tuple[walk.Waypoint, ...]:
+    """The points that a reply passes: mostly those of the request, the other way round."""
+    another = answering(topology, cell)
+    if another is None:
+        return turned(path)
+    via, vlans = another
+    ways: tuple[walk.Waypoint, ...] = ()
+    for near, far, vlan in zip((cell.dst, *via), (*via, cell.src), vlans, strict=True):
+        ways += walk.segment(topology, near, far, vlan, vlan)
+    return ways
+
+
+def turned(path: tuple[walk.Waypoint, ...]) -> tuple[walk.Waypoint, ...]:
+    """The same points, passed the other way round."""
+    turn = {"in": "out", "out": "in"}
     return tuple(
-        walk.Waypoint(way.point._replace(direction=turned[way.point.direction]), way.vlan)
+        walk.Waypoint(way.point._replace(direction=turn[way.point.direction]), way.vlan)
         for way in reversed(path)
     )
 
 
-def reply_lost_at(path: tuple[walk.Waypoint, ...], sightings: list[Sighting]) -> Point | None:
+def reply_lost_at(ways: tuple[walk.Waypoint, ...], sightings: list[Sighting]) -> Point | None:
     """The first point of its way back where a reply was not seen; None if it was seen all along."""
     seen = {one.point for one in sightings if one.leg is not Leg.REQUEST}
-    return next((way.point for way in way_back(path) if way.point not in seen), None)
+    return next((way.point for way in ways if way.point not in seen), None)
 
 
 def hop(seen: Sighting) -> Hop:

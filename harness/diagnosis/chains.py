@@ -129,7 +129,8 @@ FIELDS = {
     "--mac-source": "ether-src", "--ttl-eq": "ttl", "--ttl-lt": "ttl-lt",
 }  # fmt: skip
 IGNORED = ("-m", "--comment", "--reject-with", "--log-prefix", "--log-level", "--to-source",
-           "--random", "--set-mss", "--ttl-set", "--ttl-dec", "--set-xmark")  # fmt: skip
+           "--random", "--to-ports", "--to-destination", "--set-mss", "--ttl-set", "--ttl-dec",
+           "--set-xmark")  # fmt: skip
 FLAGS = ("--notrack", "--clamp-mss-to-pmtu", "--random-fully")
 
 

@@ -11,6 +11,8 @@ from harness.diagnosis.place import Kind
 from harness.diagnosis.scene import Checks, Finding, Scene, assigned
 from harness.observe import address_of
 
+USUAL_QUEUE = 1000
+"""MACVLAN_DEFAULT_BC_QUEUE_LEN of drivers/net/macvlan.c."""
 SILENT_ARP = 2
 """From this value of arp_ignore on, a node may leave questions for its own addresses unanswered."""
 
@@ -120,9 +122,9 @@ def _on_wire(scene: Scene) -> Finding | None:
             "forward", "output", "postrouting", "egress",
         )  # fmt: skip
         found = stack.filtered(scene, point.node, flow, hooks)
-        if found and (point.node == "switch" or _is_below_ip(found)):
+        if found and _is_below_ip(found):
             return found
-    return None
+    return stack.bridged(scene) if "switch" in [point.node for point in points] else None
 
 
 def _is_below_ip(found: Finding) -> bool:
@@ -170,15 +172,16 @@ def _echo_ignored(scene: Scene) -> Finding | None:
 
 def _mac(scene: Scene) -> Finding | None:
     """Whether an end of the cell has another MAC address, or another endpoint has that of one."""
-    topology, lab = scene.topology, scene.lab
-    ends = [one for one in (scene.cell.dst, scene.cell.src) if one in topology.endpoint_vlans]
-    for node in ends:
-        link = scene.state.link(node, "eth0")
-        mode = topology.vlan(topology.endpoint_vlans[node]).mode
-        if link and link["mac"] != lab.mac(node) and mode != "passthru":
+    topology, lab, cell = scene.topology, scene.lab, scene.cell
+    for node in (cell.dst, cell.src, *cell.expectation.via):
+        vlan = topology.endpoint_vlans.get(node)
+        if vlan is not None and topology.vlan(vlan).mode == "passthru":
+            continue  # it has its parent's
+        link = scene.state.link(node, "eth0") if vlan is not None else None
+        if link and link["mac"] != lab.mac(node):
             return routing.wrong_mac(scene, node, "eth0", link["mac"])
         for other in lab.owners(lab.mac(node)):
-            if other != node and other in topology.endpoint_vlans and mode != "passthru":
+            if other != node and other in topology.endpoint_vlans:
                 return routing.wrong_mac(scene, other, "eth0", lab.mac(node))
     return None
 
@@ -188,7 +191,7 @@ def _twice(scene: Scene) -> Finding | None:
     topology, cell = scene.topology, scene.cell
     for node, other in ((cell.dst, cell.src), (cell.src, cell.dst)):
         address = address_of(topology, node, other)
-        found = routing.twice(scene, address, node) if address else None
+        found = routing.twice(scene.lab, address, node) if address else None
         if found:
             return found
     return None
@@ -207,6 +210,39 @@ def _short_lived(scene: Scene) -> Finding | None:
     """Whether the packet's time to live may have run out at the router."""
     cell = scene.cell
     return outcomes.ttl_of(scene.lab, (cell.src, cell.dst), cell.expectation.via)
+
+
+def _sent_back(scene: Scene) -> Finding | None:
+    """Whether a switch port must send frames back to where they came from, and does not."""
+    near, far = scene.place.near, scene.place.far
+    if not near or not far or (near.node, near.interface) != (far.node, far.interface):
+        return None
+    host = next(h for h in scene.topology.hosts if scene.topology.port(h.name) == far.interface)
+    link = scene.state.link("switch", far.interface)
+    if near.node != "switch" or not host.hairpin or link is None or link.get("hairpin") != 0:
+        return None
+    port = far.interface
+    message = f"the switch port {port} does not send frames back to {host.name} (hairpin)"
+    fix = f"ip link set {port} type bridge_slave hairpin on"
+    shown = scene.state.cite("switch", "links")
+    return Finding(Code.MACVLAN_PARENT_ISOLATION, "switch", port, message, fix, shown)
+
+
+def _no_queue(scene: Scene) -> Finding | None:
+    """Whether macvlan has no room for broadcasts: its queue is the longest of those of a parent."""
+    far = scene.place.far
+    queues = scene.state.reading(far.node, "macvlan") if far else None
+    if not far or not queues or far.interface != "eth0" or far.direction != "in":
+        return None
+    queue = next((one for one in queues if one["name"] == far.interface), None)
+    if queue is None or queue["queue"] is None or queue["queue"] >= USUAL_QUEUE:
+        return None
+    length = queue["queue"]
+    message = f"macvlan has room for {length} broadcasts that come in for {far.node}"
+    fix = f"ip link set {far.interface} type macvlan bcqueuelen {USUAL_QUEUE}"
+    shown = scene.state.cite(far.node, "macvlan")
+    subject = f"{far.interface} bcqueuelen {length}"
+    return Finding(Code.BROADCAST_LOST_TO_MACVLAN, far.node, subject, message, fix, shown)
 
 
 def _mode(scene: Scene) -> Finding | None:
@@ -265,9 +301,11 @@ _BELOW = (
     _on_wire,
     (
         Code.ARP_FILTERED, Code.NDP_FILTERED, Code.TRUNK_DROPS_VLAN, Code.PORT_SECURITY,
-        Code.BROADCAST_LOST_TO_MACVLAN, Code.MULTICAST_LOST_TO_MACVLAN,
+        Code.MULTICAST_LOST_TO_MACVLAN, Code.BRIDGE_NETFILTER,
     ),
 )  # fmt: skip
+_QUEUE = (_no_queue, (Code.BROADCAST_LOST_TO_MACVLAN,))
+_BACK = (_sent_back, (Code.MACVLAN_PARENT_ISOLATION,))
 _RETURNED = (stack.reverse_path, (Code.RP_FILTER_DROP,))
 
 FIRST: dict[Kind, Checks] = {
@@ -284,7 +322,7 @@ THEN: dict[Kind, Checks] = {
         _NEIGHBOUR, _BELOW, _LARGE, _FULL,
     ),
     Kind.WIRE: (
-        _MACS, _NEIGHBOUR, (_mode, (Code.MACVLAN_MODE_ISOLATES,)), _LARGE, _BELOW,
+        _MACS, _NEIGHBOUR, (_mode, (Code.MACVLAN_MODE_ISOLATES,)), _QUEUE, _LARGE, _BELOW, _BACK,
         (_asked_address, _ADDRESS[1]), (traffic.selective, (Code.TRUNK_DROPS_VLAN,)), _TWICE, _FULL,
     ),
     Kind.ROUTER: (

@@ -185,6 +185,8 @@ class _Doctor:
             found = outcomes.reached(lab, verdict)
             return found or (of_retag(lab, retag) if retag else None)
         found = outcomes.small_at_source(lab, verdict)
+        if found is None and not must:
+            found = outcomes.untold_error(lab, verdict)
         return found if found or must or self._place(verdict) else untold.elsewhere(lab, verdict)
 
     def _untold(self, verdict: Verdict, place: Place | None) -> Finding:

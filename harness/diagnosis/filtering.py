@@ -11,7 +11,8 @@ from harness.diagnosis.state import within
 
 PROTOCOLS = {
     "icmp": ("icmp", "1"), "tcp": ("tcp", "6"), "udp": ("udp", "17"),
-    "icmp6": ("icmpv6", "ipv6-icmp", "58"),
+    "icmp6": ("icmpv6", "ipv6-icmp", "58"), "ndp": ("icmpv6", "ipv6-icmp", "58"),
+    "icmp-error": ("icmp", "icmpv6", "ipv6-icmp", "1", "58"),
 }  # fmt: skip
 ETHERTYPES = {"ip": ("ip", "0x800", "2048", "8"), "ip6": ("ip6", "0x86dd", "34525"),
               "arp": ("arp", "0x806", "2054")}  # fmt: skip
@@ -148,7 +149,7 @@ class _Walker:
 def answer(condition: Condition, flow: Flow) -> bool | None:
     """Whether a packet is as a condition wants it; None if it is not known."""
     found = [_one(condition.field, value, flow) for value in condition.values]
-    if None in found and True not in found:
+    if not found or (None in found and True not in found):
         return None
     return (True in found) is not condition.inverted
 
@@ -218,11 +219,23 @@ def _state(_name: str, value: str, flow: Flow) -> bool | None:
     return word == ("established" if flow.is_reply else "new")
 
 
+ICMP_TYPES = {
+    ("icmp", False): ("8", "echo-request"),
+    ("icmp", True): ("0", "echo-reply"),
+    ("icmp6", False): ("128", "echo-request"),
+    ("icmp6", True): ("129", "echo-reply"),
+    ("ndp", False): ("135", "nd-neighbor-solicit", "neighbour-solicitation",
+                     "neighbor-solicitation"),
+    ("ndp", True): ("136", "nd-neighbor-advert", "neighbour-advertisement",
+                    "neighbor-advertisement"),
+}  # fmt: skip
+"""By protocol and whether it is a reply: numbers and names, as iptables(8) and nft(8) have them."""
+
+
 def _icmp(_name: str, value: str, flow: Flow) -> bool | None:
-    if flow.protocol not in ("icmp", "icmp6"):
-        return False
-    numbers = ("0", "129", "echo-reply") if flow.is_reply else ("8", "128", "echo-request")
-    return value in numbers or value == "any"
+    if flow.protocol == "icmp-error":
+        return None
+    return value in (*ICMP_TYPES.get((flow.protocol, flow.is_reply), ()), "any")
 
 
 def _length(name: str, value: str, flow: Flow) -> bool | None:
@@ -261,6 +274,14 @@ def length_of(kind: str, argument: int | None) -> int:
     if kind.startswith("icmp"):
         return (argument or 16) + (48 if kind == "icmp6" else 28)
     return 16 + (TCP_HEADER if kind.startswith("tcp") else OTHER_HEADER)
+
+
+def protocol_of(kind: str) -> str:
+    """A probe's protocol; nothing for a layer-2 probe that rules know no protocol of."""
+    if kind in ("ndp", "icmp6"):
+        return kind
+    word = kind.removesuffix("6")
+    return word if word in PROTOCOLS else ""
 
 
 def is_of_layer4(rule: Rule) -> bool:

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from harness import walk
 from harness.causes import Code
-from harness.diagnosis import links, stack
+from harness.diagnosis import links, routing, stack
 from harness.diagnosis.chains import Condition
-from harness.diagnosis.filtering import Flow, answer, ended_by, family_of, length_of
-from harness.diagnosis.scene import Finding, Lab, assigned
-from harness.diagnosis.state import State, within
+from harness.diagnosis.filtering import Flow, answer, ended_by, family_of, length_of, protocol_of
+from harness.diagnosis.scene import Finding, Lab, assigned, ip_of
+from harness.diagnosis.state import State
 from harness.expectations import TTL
 from harness.flow import Cell, Outcome, Verdict
 from harness.observe import address_of
@@ -35,10 +35,27 @@ def said_no(lab: Lab, verdict: Verdict) -> Finding | None:
     by_rule = _rejecting(lab, verdict)
     if by_rule or seen.outcome is Outcome.REJECTED:
         return by_rule
+    found_rule = _redirected(lab, cell)
+    if found_rule:
+        return found_rule
     message = f"{cell.dst} answered that nobody listens: {seen.detail}"
     port = f"{cell.probe.kind} port 7"
-    fix = f"start what answers {port} on {cell.dst}"
-    return Finding(Code.SERVICE_REFUSED, cell.dst, port, message, fix, ())
+    return Finding(Code.SERVICE_REFUSED, cell.dst, port, message, "", ())
+
+
+def _redirected(lab: Lab, cell: Cell) -> Finding | None:
+    """A rule of the destination that leads it to where nobody listens."""
+    flow = flow_of(lab, cell)
+    for chain in lab.chains(cell.dst):
+        for rule in chain.rules:
+            led = rule.target in ("REDIRECT", "DNAT") and chain.hook == "prerouting"
+            if led and _may_take(rule.conditions, flow):
+                message = f"{cell.dst} leads it to where nobody listens: {rule.text}"
+                shown = lab.state.cite(cell.dst, "firewall")
+                return Finding(
+                    Code.SERVICE_REFUSED, cell.dst, rule.text, message, rule.delete, shown
+                )
+    return None
 
 
 def flow_of(lab: Lab, cell: Cell) -> Flow:
@@ -46,9 +63,8 @@ def flow_of(lab: Lab, cell: Cell) -> Flow:
     topology = lab.topology.over(cell.probe)
     src, dst = address_of(topology, cell.src, cell.dst), address_of(topology, cell.dst, cell.src)
     kind = cell.probe.kind
-    protocol = "" if cell.probe.is_layer2 else kind if kind == "icmp6" else kind.removesuffix("6")
     family = family_of(dst) if not cell.probe.is_layer2 else ""
-    return Flow(family, src, dst, protocol, length=length_of(kind, cell.probe.argument))
+    return Flow(family, src, dst, protocol_of(kind), length=length_of(kind, cell.probe.argument))
 
 
 def _rejecting(lab: Lab, verdict: Verdict) -> Finding | None:
@@ -140,7 +156,8 @@ def altered(lab: Lab, verdict: Verdict) -> Finding | None:
     if expected.outcome is not Outcome.REACHED or not seen.arrived:
         return None
     if seen.seen_source != expected.seen_source and seen.seen_source:
-        return _readdressed(lab, cell) or _translated(lab, cell, seen.seen_source)
+        found = _readdressed(lab, cell) or _translated(lab, cell, seen.seen_source)
+        return found or _another_way(lab, verdict)
     if seen.outcome is not Outcome.REACHED:
         return None
     if expected.ttl is not None and seen.seen_ttl != expected.ttl:
@@ -180,6 +197,12 @@ def _translated(lab: Lab, cell: Cell, source: str) -> Finding | None:
         shown = state.cite(router, "firewall", "nftables")
         wanted = known and vlan in known.masquerade and cell.expectation.via
         if wanted and not rules:
+            wrong = _of_another_interface(lab, router)
+            if wrong:
+                rule_text, delete = wrong
+                message = f"{router}'s rule names another interface than {out}: {rule_text}"
+                fix = f"{delete} && iptables -t nat -A POSTROUTING -o {out} -j MASQUERADE"
+                return Finding(Code.WRONG_INTERFACE_IN_RULE, router, rule_text, message, fix, shown)
             rule = f"-A POSTROUTING -o {out} -j MASQUERADE"
             message = f"{router} sends it on from {source}: no rule translates what leaves by {out}"
             fix = f"iptables -t nat {rule}"
@@ -194,6 +217,37 @@ def _translated(lab: Lab, cell: Cell, source: str) -> Finding | None:
                 Code.MASQUERADE_WRONG_ADDRESS, router, rule_found.text, message, fix, shown
             )
     return None
+
+
+def _of_another_interface(lab: Lab, router: str) -> tuple[str, str] | None:
+    """A rule that translates what leaves by an interface where nothing has to be translated."""
+    known = lab.router(router)
+    right = {lab.topology.subinterface(vlan) for vlan in (known.masquerade if known else ())}
+    for chain in lab.chains(router):
+        for rule in chain.rules:
+            named = [one.values for one in rule.conditions if one.field == "oif"]
+            if rule.verdict in SOURCE_NAT and named and named[0][0] not in right:
+                return rule.text, rule.delete
+    return None
+
+
+def untold_error(lab: Lab, verdict: Verdict) -> Finding | None:
+    """A router must say why it went no further, and a rule of its own output drops what it says."""
+    cell, seen = verdict.cell, verdict.observation
+    if seen.outcome is not Outcome.SILENT or not cell.expectation.via:
+        return None
+    router, vlan = cell.expectation.via[-1], cell.expectation.vlans[-2]
+    ends = lab.expected(router, vlan, ipv6=cell.probe.is_ipv6), flow_of(lab, cell).src
+    flow = Flow(
+        family_of(ends[1]), ip_of(ends[0]) if ends[0] else None, ends[1], "icmp-error",
+        oif=lab.interface(router, vlan),
+    )  # fmt: skip
+    hit = ended_by(lab.chains(router), stack.OUT, flow)
+    if hit is None or hit.rule is None:
+        return None
+    message = f"{router}'s rule drops what it says of it: {hit.rule.text}"
+    shown = lab.state.cite(router, "firewall", "nftables")
+    return Finding(Code.OUTPUT_DROP, router, hit.rule.text, message, hit.rule.delete, shown)
 
 
 def _may_take(conditions: tuple[Condition, ...], flow: Flow) -> bool:
@@ -227,21 +281,17 @@ def _another_way(lab: Lab, verdict: Verdict) -> Finding | None:
 
 def _astray(lab: Lab, cell: Cell, node: str, dst: str) -> Finding | None:
     routes = lab.state.routes(node, dst)
-    end = lab.endpoint(node)
-    if not routes or end is None:
-        return None
-    best = routes[0]
     topology = lab.topology.over(cell.probe)
-    near = within(dst, str(topology.vlan(end.vlan).subnet))
-    gateway = topology.vlan(end.vlan).gateway
-    if (near and best["via"] is None) or (not near and best["via"] == str(gateway)):
+    expected = routing.expected_way(topology, node, dst)
+    if not routes or expected is None or routes[0]["via"] == expected[0]:
         return None
-    text = f"{best['dst']} via {best['via']}"
+    text = routing.text_of(routes[0])
     message = f"{node}'s route sends it another way: {text}"
     shown = lab.state.cite(node, "tables")
-    fix = f"ip route delete {text}"
-    if best["dst"] == "default":
-        fix = f"ip route replace default via {gateway}"
+    word = "ip -6" if cell.probe.is_ipv6 else "ip"
+    fix = f"{word} route delete {text}"
+    if routes[0]["dst"] == "default":
+        fix = f"{word} route replace default via {expected[0]}"
     return Finding(Code.EXTRA_HOP, node, text, message, fix, shown)
 
 

@@ -13,11 +13,11 @@ from enum import StrEnum
 from itertools import pairwise
 
 from harness import walk
-from harness.diagnosis.filtering import Flow, family_of, length_of
+from harness.diagnosis.filtering import Flow, family_of, length_of, protocol_of
 from harness.flow import Cell, Outcome, Point, Verdict
 from harness.frame import Packet
 from harness.observe import UNRESOLVED, address_of
-from harness.path import way_back
+from harness.path import answering, turned, way_back
 from harness.record import Record, Wave
 from harness.sightings import ADVERTISEMENT, NOBODY, SOLICITATION, Leg, Sighting, Sightings
 from harness.topology import Topology
@@ -161,7 +161,9 @@ class _Way:
 
     def lost(self, *, is_reply: bool) -> Place | None:
         """Where the probe, or its reply, was lost; None if it was seen all the way."""
-        ways = way_back(self._path) if is_reply else self._path
+        ways = self._path
+        if is_reply:
+            ways = way_back(self._topology, self._cell, ways)
         mine = [one for one in self._sightings if (one.leg is not Leg.REQUEST) is is_reply]
         points = {one.point: one for one in mine if self._in_place(one.point, one.packet, ways)}
         number = next((no for no, way in enumerate(ways) if way.point not in points), None)
@@ -199,19 +201,18 @@ class _Way:
 
     def _ends(self, *, is_reply: bool, number: int) -> tuple[str, str]:
         """Who sends on the segment of a waypoint, and to whom."""
-        via = self._cell.expectation.via
-        nodes = [self._cell.src, *via, self._cell.dst]
-        nodes = nodes[::-1] if is_reply else nodes
-        vlans = list(self._cell.expectation.vlans)
-        vlans = vlans[::-1] if is_reply else vlans
+        cell = self._cell
+        via, vlans = cell.expectation.via, cell.expectation.vlans
+        nodes = [cell.src, *via, cell.dst]
+        if is_reply:
+            via, vlans = answering(self._topology, cell) or (via[::-1], vlans[::-1])
+            nodes = [cell.dst, *via, cell.src]
         passed = 0
-        for place, (node, peer) in enumerate(pairwise(nodes)):
-            if not via:
-                break
-            passed += len(walk.segment(self._topology, node, peer, vlans[place], vlans[place]))
+        for (node, peer), vlan in zip(pairwise(nodes), vlans, strict=False):
+            passed += len(walk.segment(self._topology, node, peer, vlan, vlan))
             if number < passed:
                 return node, peer
-        return nodes[0], nodes[-1] if not via else nodes[1]
+        return nodes[0], nodes[1]
 
     def _address(self, peer: str, vlan: int) -> str | None:
         """A node's address in a VLAN."""
@@ -235,8 +236,7 @@ class _Way:
             family=layer2 if cell.probe.is_layer2 else family_of(to),
             src=src,
             dst=dst,
-            protocol="" if cell.probe.is_layer2 else kind.removesuffix("6") if kind != "icmp6"
-            else kind,
+            protocol=protocol_of(kind),
             is_reply=is_reply,
             length=0 if cell.probe.is_layer2 else length_of(kind, cell.probe.argument),
             src_mac=(seen.packet.src_mac or "") if seen else "",
@@ -269,7 +269,7 @@ class _Way:
         requests = [one for one in self._questions.asked[key] if _within(one[2], inside)]
         way = walk.segment(self._topology, asker, place.peer, place.vlan, place.vlan)
         found = self._on_segment(place, way, requests, is_reply=False)
-        return found or self._on_segment(place, way_back(way), answers, is_reply=True)
+        return found or self._on_segment(place, turned(way), answers, is_reply=True)
 
     def _unheard(self, place: Place, came: tuple[Point, Packet, int]) -> Place:
         """An answer came in at who asked, and its entry does not have it."""
@@ -278,7 +278,7 @@ class _Way:
             family="ip6" if self._cell.probe.is_ipv6 else "arp",
             src=place.next_hop,
             dst=self._address(place.node, place.vlan),
-            protocol="icmp6" if self._cell.probe.is_ipv6 else "",
+            protocol="ndp" if self._cell.probe.is_ipv6 else "",
             is_reply=True,
             src_mac=packet.src_mac or "",
             dst_mac=packet.dst_mac or "",
@@ -310,7 +310,7 @@ class _Way:
             family="ip6" if is_ipv6 else "arp",
             src=place.next_hop if is_reply else own,
             dst=own if is_reply else place.next_hop,
-            protocol="icmp6" if is_ipv6 else "",
+            protocol="ndp" if is_ipv6 else "",
             is_reply=is_reply,
             src_mac=(packet.src_mac or "") if packet else "",
             dst_mac=(packet.dst_mac or "") if packet else "",
@@ -323,7 +323,7 @@ class _Way:
             node=near.node if near else sender,
             peer=receiver,
             flow=replace(flow, is_reply=False) if kind is Kind.RECEIVER else flow,
-            near=near or (way_back(way)[-1].point if kind is Kind.RECEIVER else None),
+            near=near or (turned(way)[-1].point if kind is Kind.RECEIVER else None),
             far=way[lost].point,
             asker=place.node,
             asked=place.peer,

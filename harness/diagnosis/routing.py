@@ -9,8 +9,9 @@ from harness import walk
 from harness.causes import Code
 from harness.diagnosis.filtering import Flow
 from harness.diagnosis.place import Kind
-from harness.diagnosis.scene import Finding, Scene, assigned, ip_of
+from harness.diagnosis.scene import Finding, Lab, Scene, assigned, ip_of
 from harness.diagnosis.state import within
+from harness.topology import Topology
 
 ENDS = ("blackhole", "unreachable", "prohibit", "throw")
 """Route types that lead nowhere, and actions of policy rules that do."""
@@ -62,19 +63,18 @@ def _main(scene: Scene, node: str, dst: str) -> Finding | None:
     """What the main table says, against what it must say."""
     found = scene.state.routes(node, dst)
     shown = scene.state.cite(node, "tables")
-    expected = _expected(scene, node, dst)
+    expected = expected_way(scene.topology, node, dst)
     if not found:
         return _missing(scene, node, dst, expected, shown)
     best = found[0]
-    text = _text(best)
-    word = "ip -6" if scene.is_ipv6 else "ip"
     if best["type"] in ENDS:
+        text, word = text_of(best), "ip -6" if scene.is_ipv6 else "ip"
         message = f"{node}'s route takes it nowhere: {text}"
         fix = f"{word} route delete {text}"
         return Finding(Code.ROUTE_BLACKHOLE, node, text, message, fix, shown)
     if expected is None or best["via"] == expected[0]:
         return _wrong_interface(scene, node, best, expected, shown)
-    return _astray(node, best, expected, (word, text), shown)
+    return _astray(scene, node, best, expected, shown)
 
 
 def _wrong_interface(
@@ -86,7 +86,7 @@ def _wrong_interface(
 ) -> Finding | None:
     if expected is None or best["interface"] == expected[1] or best["via"]:
         return None
-    text = _text(best)
+    text = text_of(best)
     message = f"{node} routes it out of {best['interface']}, not {expected[1]}: {text}"
     word = "ip -6" if scene.is_ipv6 else "ip"
     fix = f"{word} route delete {text}"
@@ -94,13 +94,14 @@ def _wrong_interface(
 
 
 def _astray(
+    scene: Scene,
     node: str,
     best: dict[str, Any],
     expected: tuple[str | None, str],
-    words: tuple[str, str],
     shown: tuple[str, ...],
 ) -> Finding:
-    word, text = words
+    """A route by way of somebody who is not on the way."""
+    word, text = "ip -6" if scene.is_ipv6 else "ip", text_of(best)
     via = expected[0]
     if best["dst"] == "default" and via:
         message = f"{node}'s default route leads to {best['via'] or best['interface']}, not {via}"
@@ -108,8 +109,21 @@ def _astray(
         return Finding(Code.DEFAULT_ROUTE_WRONG, node, text, message, fix, shown)
     message = f"{node}'s route leads it elsewhere: {text}"
     fix = f"{word} route delete {text}"
+    if via and node not in scene.topology.endpoint_vlans and _is_of_model(scene, best):
+        fix = f"{word} route replace {best['dst']} via {via}"
+    holder = next((one for one, _ in scene.state.holders(str(best["via"]))), None)
     code = Code.DEFAULT_ROUTE_WRONG if best["via"] else Code.ROUTE_BLACKHOLE
+    if via is None and holder:
+        key = "net.ipv6.conf.all.forwarding" if scene.is_ipv6 else "net.ipv4.ip_forward"
+        forwards = scene.state.sysctl(holder, key) == "1"
+        code = Code.EXTRA_HOP if forwards else Code.ASYMMETRIC_PATH
+        message = f"{node} sends by way of {holder} what it must send itself: {text}"
     return Finding(code, node, text, message, fix, shown)
+
+
+def _is_of_model(scene: Scene, route_: dict[str, Any]) -> bool:
+    """Whether a route is for a whole VLAN, as the model has them."""
+    return route_["dst"] in [str(vlan.subnet) for vlan in scene.topology.vlans]
 
 
 def _missing(
@@ -137,9 +151,8 @@ def _network_of(scene: Scene, dst: str) -> Any:
     return next((one for one in subnets if within(dst, str(one))), None)
 
 
-def _expected(scene: Scene, node: str, dst: str) -> tuple[str | None, str] | None:
+def expected_way(topology: Topology, node: str, dst: str) -> tuple[str | None, str] | None:
     """(next hop or None for a direct one, interface) that a node must send to an address by."""
-    topology = scene.topology
     if node in topology.endpoint_vlans:
         vlan = topology.vlan(topology.endpoint_vlans[node])
         near = within(dst, str(vlan.subnet))
@@ -155,7 +168,7 @@ def _expected(scene: Scene, node: str, dst: str) -> tuple[str | None, str] | Non
     return (str(via), topology.subinterface(leg.id)) if via and leg else None
 
 
-def _text(one: dict[str, Any]) -> str:
+def text_of(one: dict[str, Any]) -> str:
     """A route as ip(8) takes it."""
     words = [] if one["type"] == "unicast" else [one["type"]]
     words.append(one["dst"] if one["dst"] == "default" else str(ip_network(one["dst"])))
@@ -231,12 +244,12 @@ def without_arp(scene: Scene, node: str, interface: str) -> Finding:
 
 def _answered_by(scene: Scene, owner: str, target: str, address: str) -> Finding | None:
     """Somebody else answered for the address: it has it too, or it answers for others."""
-    return twice(scene, address, target) or proxy(scene, owner)
+    return twice(scene.lab, address, target) or proxy(scene, owner)
 
 
-def twice(scene: Scene, address: str, rightful: str) -> Finding | None:
+def twice(lab: Lab, address: str, rightful: str) -> Finding | None:
     """An address that somebody has beside who must have it."""
-    state = scene.state
+    state = lab.state
     for node, interface in state.holders(address):
         if node not in (rightful, "switch"):
             index = [

@@ -15,7 +15,6 @@ from harness.diagnosis.filtering import (
     takes_invalid,
 )
 from harness.diagnosis.scene import Finding, Scene, assigned
-from harness.diagnosis.state import within
 
 BEFORE_TRACKING = -200
 """NF_IP_PRI_CONNTRACK: raw chains have a lower priority."""
@@ -24,7 +23,10 @@ MANGLE = -150
 INTO = ("ingress", "prerouting", "input")
 OUT = ("output", "postrouting", "egress")
 THROUGH = ("ingress", "prerouting", "forward", "postrouting", "egress")
+BRIDGED = ("prerouting", "forward", "postrouting")
 DEFAULT_ACCEPT = "ACCEPT"
+OWN_HOOKS = {"input": Code.INPUT_DROP, "output": Code.OUTPUT_DROP}
+"""Of a node's own packets, as against those that it passes on."""
 
 
 def filtered(scene: Scene, node: str, flow: Flow, hooks: tuple[str, ...]) -> Finding | None:
@@ -38,11 +40,9 @@ def of_hit(scene: Scene, node: str, flow: Flow, hit: Hit) -> Finding:
     """What ended a packet, as a finding."""
     kind = "nftables" if hit.chain.tool == "nft" else "firewall"
     shown = scene.state.cite(node, kind)
-    counted = scene.state.cite(node, "counters")
-    del counted
     if hit.rule is None:
         return _policy(scene, node, flow, hit, shown)
-    code = _code(hit, hit.rule, flow)
+    code = _code(scene, node, hit, hit.rule, flow)
     table = f"{hit.chain.tool} {hit.chain.table}"
     verb = "rejects" if hit.verdict == "reject" else "drops"
     sure = "" if hit.is_certain else "; no other rule can be it"
@@ -72,12 +72,12 @@ def _below_ip(rule: Rule) -> Code:
     return Code.MTU_MISMATCH if "length" in asked else Code.TRUNK_DROPS_VLAN
 
 
-def _code(hit: Hit, rule: Rule, flow: Flow) -> Code:  # noqa: C901 - one answer a kind of rule
+def _code(scene: Scene, node: str, hit: Hit, rule: Rule, flow: Flow) -> Code:  # noqa: C901 - one answer a kind of rule
     if hit.chain.family in ("bridge", "netdev"):
         return _below_ip(rule)
     if flow.family == "arp":
         return Code.ARP_FILTERED
-    if _is_discovery(rule):
+    if flow.protocol == "ndp":
         return Code.NDP_FILTERED
     if hit.verdict == "reject":
         return Code.REJECTED_BY_RULE
@@ -89,11 +89,12 @@ def _code(hit: Hit, rule: Rule, flow: Flow) -> Code:  # noqa: C901 - one answer 
         return Code.RAW_DROP
     if hit.chain.table == "mangle" or hit.chain.priority == MANGLE:
         return Code.MANGLE_DROP
-    if hit.chain.hook == "input":
-        return Code.INPUT_DROP
-    if hit.chain.hook == "output":
-        return Code.OUTPUT_DROP
-    if not rule.conditions and _accepted_later(hit, rule, flow):
+    if hit.chain.hook in OWN_HOOKS:
+        return OWN_HOOKS[hit.chain.hook]
+    # Where the policy is to be DROP the rules that accept decide, and must come first.
+    router = scene.lab.router(node)
+    strict = router is not None and router.forward_policy == "DROP"
+    if (strict or not rule.conditions) and _accepted_later(hit, rule, flow):
         return Code.RULE_ORDER
     return Code.FORWARD_RULE_DROP
 
@@ -125,9 +126,8 @@ def _policy(scene: Scene, node: str, flow: Flow, hit: Hit, shown: tuple[str, ...
     if chain.tool == "nft":
         where = f"{chain.family} {chain.table} {chain.name}"
         lifted = f"nft 'chain {where} {{ policy accept; }}'"
-    codes = {"input": Code.INPUT_DROP, "output": Code.OUTPUT_DROP}
     early = {"raw": Code.RAW_DROP, "mangle": Code.MANGLE_DROP}
-    code = early.get(chain.table) or codes.get(chain.hook)
+    code = early.get(chain.table) or OWN_HOOKS.get(chain.hook)
     if code or chain.tool == "nft":
         message = f"{node}'s policy of {name} is DROP, and no rule takes it"
         found = code or Code.FORWARD_POLICY_DROP
@@ -292,6 +292,20 @@ def _mtu(scene: Scene, node: str, interface: str) -> int | None:
     return None
 
 
+def bridged(scene: Scene) -> Finding | None:
+    """Whether the switch hands its frames to iptables, which ends them (br_netfilter)."""
+    key = "net.bridge.bridge-nf-call-iptables"
+    tagged = "net.bridge.bridge-nf-filter-vlan-tagged"
+    on = [scene.state.sysctl("switch", one) == "1" for one in (key, tagged)]
+    hit = ended_by(scene.lab.chains("switch"), BRIDGED, scene.place.flow) if all(on) else None
+    if hit is None:
+        return None
+    what = hit.rule.text if hit.rule else f"-P {hit.chain.name} DROP"
+    message = f"the switch hands its frames to iptables, which drops it: {what}; {key} is 1"
+    shown = scene.state.cite("switch", "conf", "firewall", "nftables")
+    return Finding(Code.BRIDGE_NETFILTER, "switch", key, message, assigned(key, 0), shown)
+
+
 def through(scene: Scene) -> Flow:
     """The packet on its way through a router: with both interfaces."""
     place = scene.place
@@ -307,12 +321,3 @@ def through(scene: Scene) -> Flow:
         )
         dst = str(source.address) if source else dst
     return replace(place.flow, iif=scene.interface, oif=out, dst=dst)
-
-
-def is_own(scene: Scene, node: str, address: str | None) -> bool:
-    """Whether a node has an address, or is in its network by the model."""
-    return any(
-        within(address, one.partition("/")[0])
-        for name in scene.state.links(node)
-        for one in scene.state.addresses(node, name)
-    )

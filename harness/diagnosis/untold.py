@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 
 from harness import walk
 from harness.causes import Code
-from harness.diagnosis import links
+from harness.diagnosis import links, routing
 from harness.diagnosis.scene import Finding, Lab
 from harness.flow import Outcome, Verdict
+from harness.observe import address_of
 
 LOST_TAPS = re.compile(r"^taps lost frames, went down or were not open: (.*)$")
 CONTROL = "no control of class"
@@ -23,6 +24,8 @@ def elsewhere(lab: Lab, verdict: Verdict) -> Finding | None:
         found = links.attached(lab, node, vlan) or links.addressed(
             lab, node, vlan, ipv6=cell.probe.is_ipv6
         )
+        address = address_of(lab.topology.over(cell.probe), node, other)
+        found = found or (routing.twice(lab, address, node) if address else None)
         if found:
             return found
     return None

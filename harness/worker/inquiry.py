@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 from typing import Any, Callable
 
 from pyroute2.netlink.exceptions import NetlinkError
@@ -19,6 +20,12 @@ from harness.worker import namespaces, netlink, process
 NETLINK_NETFILTER = 12
 TABLE_GET = (10 << 8) | 1
 """NFNL_SUBSYS_NFTABLES and NFT_MSG_GETTABLE of <linux/netfilter/nf_tables.h>."""
+
+LINK_GET, IFINFOMSG_OCTETS = 18, 16
+IFLA_IFNAME, IFLA_LINKINFO, IFLA_INFO_KIND, IFLA_INFO_DATA = 3, 18, 1, 2
+BC_QUEUE_LEN, BC_QUEUE_LEN_USED = 7, 8
+"""RTM_GETLINK, `struct ifinfomsg`, and attributes of <linux/if_link.h> that pyroute2 does not name:
+IFLA_MACVLAN_BC_QUEUE_LEN and IFLA_MACVLAN_BC_QUEUE_LEN_USED (Linux 5.12)."""
 
 INTERFACE_KEYS = (
     "rp_filter", "arp_ignore", "arp_filter", "arp_announce", "proxy_arp", "forwarding",
@@ -232,6 +239,24 @@ def _per_cpu(path: str) -> dict[str, int]:
     return found
 
 
+def _macvlan(node: str) -> Parsed:
+    """The queue that macvlan interfaces have for broadcasts: asked for, and in use."""
+    found = []
+    for body in netlink.dump(node, socket.NETLINK_ROUTE, LINK_GET, bytes(IFINFOMSG_OCTETS)):
+        link = netlink.attributes(body, IFINFOMSG_OCTETS)
+        info = netlink.attributes(link.get(IFLA_LINKINFO, b""), 0)
+        if info.get(IFLA_INFO_KIND, b"").rstrip(b"\0") == b"macvlan":
+            data = netlink.attributes(info.get(IFLA_INFO_DATA, b""), 0)
+            queues = [_number(data.get(kind)) for kind in (BC_QUEUE_LEN, BC_QUEUE_LEN_USED)]
+            name = link[IFLA_IFNAME].rstrip(b"\0").decode()
+            found.append({"name": name, "queue": queues[0], "used": queues[1]})
+    return found or None, _lines(found)
+
+
+def _number(octets: Any) -> Any:
+    return None if octets is None else int.from_bytes(octets, sys.byteorder)
+
+
 def _name(index: Any) -> Any:
     try:
         return socket.if_indextoname(index) if index else None
@@ -249,5 +274,6 @@ READERS: dict[str, tuple[str, Callable[[str], Parsed]]] = {
     "conf": ("sysctl net.ipv4.conf net.ipv6.conf", _conf),
     "nftables": ("nft --json --handle list ruleset", _nftables),
     "tc": ("tc qdisc show; tc filter show dev INTERFACE ingress", _traffic_control),
+    "macvlan": ("ip -details link show type macvlan", _macvlan),
     "counters": ("nstat -az; cat /proc/net/stat/nf_conntrack", _counters),
 }

@@ -157,13 +157,13 @@ SAID: dict[str, tuple[str, Change, tuple[Fault, ...], Code, str | None, str | No
         DIRECT, lambda readings: readings["bbox1", "tables"].append(
             route("172.16.10.11/32", "172.16.10.1", "eth0")),
         (readdressed(DIRECT, "bbox3:eth0 (in)", ttl=63),), Code.EXTRA_HOP, "bbox1",
-        "172.16.10.11/32 via 172.16.10.1",
+        "172.16.10.11/32 via 172.16.10.1 dev eth0",
     ),
     "another way": (
         ROUTED, lambda readings: readings["bbox1", "tables"].__setitem__(
             1, route("default", "172.16.10.11", "eth0")),
         (faults.hidden(ROUTED, "gateway:eth2.10 (in)"),), Code.EXTRA_HOP, "bbox1",
-        "default via 172.16.10.11",
+        "default via 172.16.10.11 dev eth0",
     ),
     "no route": (
         ROUTED, lambda readings: readings["bbox1", "tables"].pop(),

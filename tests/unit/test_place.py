@@ -172,7 +172,7 @@ def test_questions_of_ipv6_are_followed_too() -> None:
 
     found = lost_place(IPV6, unanswered, lab=lab)
     assert found is not None
-    assert (found.flow.family, found.flow.protocol, found.asker) == ("ip6", "icmp6", "bbox1")
+    assert (found.flow.family, found.flow.protocol, found.asker) == ("ip6", "ndp", "bbox1")
 
 
 def test_what_passed_and_what_must_not_reach_has_no_place() -> None:
