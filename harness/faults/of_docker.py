@@ -9,7 +9,6 @@ from harness.faults.change import Change
 from harness.faults.fault import Fault
 from harness.testing.state import State
 
-CONNECT = ("docker", "network", "connect")
 Docker = partial(Fault, backend="docker")
 
 
@@ -22,6 +21,19 @@ def _without_interface(
         del state.nodes[node].links["eth0"]
 
     return Change(commands, undo, alter)
+
+
+def _off_network(node: str, host: str, network: str, address: str, *how: str) -> Change:
+    """A container off its network; back on it, its interface has its name after a restart."""
+    head = (host, "docker", "network")
+    return _without_interface(
+        node,
+        (*head, "disconnect", *how, network, node),
+        undo=(
+            (*head, "connect", "--ip", address, network, node),
+            (host, "docker", "restart", "--time", "0", node),
+        ),
+    )
 
 
 FAULTS = (
@@ -46,13 +58,13 @@ FAULTS = (
     Docker(
         "network-missing",
         "The container bbox3 is taken off its network.",
-        _without_interface(
-            "bbox3", ("host2", "docker", "network", "disconnect", "mac_net10", "bbox3"),
-            undo=(
-                ("host2", *CONNECT, "--ip", "172.16.10.11", "mac_net10", "bbox3"),
-                ("host2", "docker", "restart", "--time", "0", "bbox3"),
-            ),
-        ),
+        _off_network("bbox3", "host2", "mac_net10", "172.16.10.11"),
+        (Code.NETWORK_MISSING,),
+    ),
+    Docker(
+        "network-missing-on-host1",
+        "The container bbox2 is taken off its network by force.",
+        _off_network("bbox2", "host1", "mac_net20", "172.16.20.10", "--force"),
         (Code.NETWORK_MISSING,),
     ),
 )  # fmt: skip

@@ -58,7 +58,7 @@ def _red(rulings: dict[str, Ruling]) -> list[str]:
 
 @lru_cache(maxsize=512)
 def _played(name: str, stage: Stage, change: Change) -> dict[str, Ruling]:
-    lab, machine = _built(name)
+    lab, machine = built(name)
     lab.enter(stage)
     change.alter(machine.workers[0].state)
     record = lab.sweep(cells(name, stage)).record()
@@ -66,7 +66,8 @@ def _played(name: str, stage: Stage, change: Change) -> dict[str, Ruling]:
     return {verdict.cell.id: verdict.ruling for verdict in judged}
 
 
-def _built(name: str) -> tuple[Lab, FakeMachine]:
+def built(name: str) -> tuple[Lab, FakeMachine]:
+    """The fake lab of a shipped topology, and its machine."""
     machine = FakeMachine()
     lab = Lab(shipped(name), machine)
     lab.build()
