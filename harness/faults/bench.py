@@ -13,7 +13,7 @@ from harness.causes import Diagnosis
 from harness.diagnosis import diagnose, look
 from harness.diagnosis.diagnose import Diagnosed
 from harness.endpoints.containers import operations
-from harness.errors import MachineError
+from harness.errors import MachineError, Unsupported
 from harness.faults.change import PYTHON, Command
 from harness.faults.fault import Fault
 from harness.faults.predict import cells, path_of, predict
@@ -62,7 +62,13 @@ class Bench:
         return state
 
     def tried(self, fault: Fault) -> Tried:
-        """Inject a fault, sweep, mend it as the diagnosis says, undo it, sweep again."""
+        """Inject a fault, sweep, mend it as the diagnosis says, undo it, sweep again.
+
+        Unsupported if this lab's VLAN sub-interfaces are of another kind than it takes.
+        """
+        datapath = self.lab.facts["vlan_datapath"]
+        if fault.datapath not in ("", datapath):
+            raise Unsupported(f"{fault.name} takes {fault.datapath}, and here is {datapath}")
         began = time.monotonic()
         unmended: tuple[str, ...] = ()
         mended = False

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Self
 
+from harness.errors import Unsupported
 from harness.faults.bench import Bench
 from harness.faults.fault import Fault
 from harness.faults.trial import Trial, trial
@@ -78,6 +79,8 @@ class _Seat:
             self._place, self._bench = place, Bench(*place)
         try:
             found = find(self._bench, fault)
+        except Unsupported:
+            raise
         except BaseException:
             self.end()
             raise

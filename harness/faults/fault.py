@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.causes import Code
-from harness.faults.change import Change
+from harness.faults.change import Change, together
 from harness.flow import Ruling, Stage
 
 TUTORIAL = "macvlan-two-host"
@@ -26,6 +26,8 @@ class Fault:
     stage: Stage = Stage.ROUTED
     steady: bool = True
     """Whether it is the same each time; else the cells that turn red differ, but some do."""
+    datapath: str = ""
+    """The VLAN datapath that it takes; any where empty."""
     parts: tuple[Fault, ...] = ()
     """Of a pair: the two faults."""
 
@@ -53,8 +55,6 @@ class Prediction:
 
 def pair(one: Fault, other: Fault) -> Fault:
     """Two faults at once."""
-    from harness.faults.change import together
-
     return Fault(
         name=f"{one.name}+{other.name}",
         sentence=f"Both: {one.sentence} {other.sentence}",

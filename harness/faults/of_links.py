@@ -13,6 +13,8 @@ IN10, IN20, TRUNK, OWN = "eth2.10", "eth2.20", "eth2", "eth0"
 HOST1_MAC = "02:6e:73:00:00:01"
 GROUP = "03:88:b5:00:00:01"
 BBOX4 = "172.16.20.11"
+TC_BPF = "tc-bpf"
+"""Of an 802.1Q link nobody can change the VLAN, and with its trunk it has no carrier."""
 RETAG = (do.PYTHON, "-m", "harness.worker.retag")
 
 
@@ -187,6 +189,7 @@ TRUNKS = (
         "The gateway's switch port is down.",
         do.down(SWITCH, GATEWAY),
         (Code.TRUNK_DISCONNECTED,),
+        datapath=TC_BPF,
     ),
     Fault(
         "trunk-drops-vlan",
@@ -250,12 +253,14 @@ TRUNKS = (
         "The gateway's eth2.10 takes and sends frames of VLAN 30.",
         do.revlan(GATEWAY, IN10, 10, 30),
         (Code.VLAN_ID_MISMATCH,),
+        datapath=TC_BPF,
     ),
     Fault(
         "vlan-id-mismatch-of-bbox4",
         "host2's eth2.20 takes and sends frames of VLAN 30: bbox4 is in the wrong VLAN.",
         do.revlan(HOST2, IN20, 20, 30),
         (Code.VLAN_ID_MISMATCH,),
+        datapath=TC_BPF,
     ),
     Fault(
         "untagged-leak",

@@ -7,12 +7,14 @@ listens prints what came in, who asks what was answered.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import select
 import socket
 import struct
 import sys
 import time
+from collections.abc import Callable
 
 PORT = 7
 ICMP, TCP, UDP = socket.IPPROTO_ICMP, socket.IPPROTO_TCP, socket.IPPROTO_UDP
@@ -125,11 +127,10 @@ def _say(*words: object) -> None:
     sys.stdout.flush()
 
 
-def _try(act: object, *arguments: object) -> None:
-    try:
-        act(*arguments)  # type: ignore[operator]
-    except OSError:
-        return
+def _try(act: Callable[..., object], *arguments: object) -> None:
+    """Do what may be refused: then nothing is answered."""
+    with contextlib.suppress(OSError):
+        act(*arguments)
 
 
 if __name__ == "__main__":

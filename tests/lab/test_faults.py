@@ -28,6 +28,7 @@ CHOSEN = (
     "parent-down",
     "trunk-drops-vlan",
     "raw-drop-of-nft+mtu-mismatch",
+    "vlan-leak",
     "benign-rule-behind",
 )
 
