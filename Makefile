@@ -5,8 +5,11 @@ ARGS ?=
 BIN := .venv/bin
 comma := ,
 # What decides is pure, and every branch of it is tested.
-PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon catalogue causes commands diagnosis/* dockerstate endpoints/docker endpoints/engine_errors endpoints/gateway endpoints/namespace endpoints/reference endpoints/refusals errors expectations flow forwarding frame/* hoststate judge layer2 matrix \
-	normal observe path pcapng pings plan record schedule sightings steps unrouted verdict walk report/* topology/*,harness/$(module).py))
+PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon catalogue causes commands diagnosis/* dockerstate \
+	endpoints/docker endpoints/engine_errors endpoints/gateway endpoints/namespace endpoints/reference \
+	endpoints/refusals errors expectations faults/change faults/fault faults/filters faults/grammar faults/listing \
+	faults/predict faults/table faults/tried flow forwarding frame/* hoststate judge layer2 matrix normal observe \
+	path pcapng pings plan record schedule sightings steps unrouted verdict walk report/* topology/*,harness/$(module).py))
 USER_ID := $(shell id -u)
 
 # Building a lab needs root. Of the environment sudo keeps nothing but what the command line names.
@@ -21,7 +24,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev lab lifecycle engines test lint bench clean
+.PHONY: help setup setup-dev lab lifecycle engines test lint faults bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -66,6 +69,12 @@ lint: setup-dev ## lint, types, import contracts, and the worker's Python 3.9; a
 	$(BIN)/mypy || status=1; \
 	$(BIN)/lint-imports --no-logo || status=1; \
 	$(BIN)/vermin --quiet --target=3.9- --violations --no-tips harness/__init__.py harness/worker harness/endpoints/containers || status=1; \
+	exit $$status
+
+faults: setup ## break labs of their own in every way of `harness faults`, and compare (needs root)
+	@status=0; \
+	$(AS_ROOT) $(BIN)/pytest suites/faults -q $(ARGS) || status=$$?; \
+	$(GIVE_BACK); \
 	exit $$status
 
 bench: setup-dev ## measure runs, sweeps and memory (ARGS="--json --runs 9 --only sweeps")

@@ -5,7 +5,7 @@ Every verb imports what it needs when it runs, so that help and `list` answer at
 
 from __future__ import annotations
 
-from harness.cli import causes, explain, labs, runs, topologies
+from harness.cli import causes, explain, faults, labs, runs, topologies
 from harness.cli.boundary import Program
 
 cli = Program(
@@ -29,6 +29,7 @@ verbs = (
     *labs.VERBS,
     *explain.VERBS,
     *causes.VERBS,
+    *faults.VERBS,
 )
 for verb in verbs:
     cli.add_command(verb)

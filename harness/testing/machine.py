@@ -43,9 +43,11 @@ class FakeWorker:
         self.sweeps: list[dict[str, Any]] = []
         self.called: list[str] = []
         self.closed = False
-        self._faults, self._state, self._clock = faults, State(), Clock()
-        self._readings = Readings(self._state)
-        self._held = Held(self._state)
+        self._faults, self._clock = faults, Clock()
+        self.state = State()
+        """What the steps have made of the nodes. Who changes it breaks the lab."""
+        self._readings = Readings(self.state)
+        self._held = Held(self.state)
         self._note: dict[str, Any] | None = None
         self._count: Counter[str] = Counter()
         self._is_lost = False
@@ -102,7 +104,7 @@ class FakeWorker:
             if self._faults.fails and len(self.steps) + 1 == self._faults.fails[0]:
                 return {"done": number, "reason": self._faults.fails[1]}
             try:
-                self._state.apply(step)
+                self.state.apply(step)
             except Refused as refused:
                 return {"done": number, "reason": str(refused)}
             self.steps.append(step)
@@ -117,25 +119,30 @@ class FakeWorker:
         if self._faults.refuses_sweep:
             return {"failed": self._faults.refuses_sweep}
         taps = [(node, interface) for node, interface in plan["taps"]]
-        network = Network(self._state, self._faults, taps, self._clock)
+        network = Network(self.state, self._faults, taps, self._clock)
         stacks = self._readings.stacks = Stacks(network, plan["responders"])
         waves = [self._wave(wave, network, stacks, plan["nodes"]) for wave in plan["waves"]]
         self._held.passed += [(taps[number], each) for number, *each in network.sightings]
         seen = Counter(number for number, *_ in network.sightings)
-        counts = [
-            {
-                "node": tap[0], "interface": tap[1], "packets": seen[number],
-                "drops": self._faults.drops.get(tap, 0), "down": tap in self._faults.down,
-            }
-            for number, tap in enumerate(taps)
-        ]  # fmt: skip
+        counts = [self._counted(tap, seen[number]) for number, tap in enumerate(taps)]
         return {"waves": waves, "frames": network.sightings, "taps": counts}
+
+    def _counted(self, tap: tuple[str, str], packets: int) -> dict[str, Any]:
+        """What a tap says at the end; one whose interface is down or gone is shut."""
+        node, interface = tap
+        link = self.state.nodes[node].links.get(interface)
+        shut = link is None or not link.up
+        return {
+            "node": node, "interface": interface, "packets": packets,
+            "drops": self._faults.drops.get(tap, 0), "down": shut or tap in self._faults.down,
+            "shut": shut,
+        }  # fmt: skip
 
     def _wave(
         self, wave: dict[str, Any], network: Network, stacks: Stacks, nodes: Sequence[str]
     ) -> dict[str, Any]:
         opened = self._clock.tick()
-        stacks.neighbours.clear()
+        stacks.arp.forget()
         sent = [self._send(probe, network, stacks) for probe in wave["probes"]]
         for tap in self._faults.foreign:
             token = bytes([0xF0]) * wire.TOKEN_OCTETS
@@ -144,7 +151,7 @@ class FakeWorker:
         table = [entry for node in nodes for entry in self._readings.neighbours(node)]
         closed = self._clock.tick()
         self._clock.now_ns += 2 * LATE_NS
-        stacks.neighbours.clear()
+        stacks.arp.forget()
         return {
             "name": wave["name"], "opened_ns": opened, "closed_ns": closed, "sent": sent,
             "neighbours": table, "routes": [], "unrouted": [],

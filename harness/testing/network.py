@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.flow import Point
+from harness.frame import dissect
 from harness.testing.faults import Faults, Passing, Tap
 from harness.testing.frames import tagged, untagged
-from harness.testing.state import Link, State
+from harness.testing.state import Blocks, Link, State
 
 TICK_NS = 1_000
 """What a frame needs from one point to the next."""
@@ -45,17 +47,31 @@ class Network:
         """What a node's stack does with a frame that came in at one of its interfaces."""
         self._numbers = {tap: number for number, tap in enumerate(taps)}
         self._leaking = False
+        self._queued: deque[tuple[str, Link, bytes]] = deque()
+        """Group frames that macvlan hands to its interfaces when all else is done."""
+        self._sending = 0
 
     def send(self, node: str, interface: str, raw: bytes) -> None:
         """Send a frame out of a node's interface, and carry it wherever it goes."""
+        self._sending += 1
+        self._send(node, interface, raw)
+        while self._sending == 1 and self._queued:
+            self._arrive(*self._queued.popleft())
+        self._sending -= 1
+
+    def _send(self, node: str, interface: str, raw: bytes) -> None:
         link = self.state.link((node, interface))
+        on = self.state.link(link.parent) if link.kind == "macvlan" and link.parent else link
+        if not link.up or not on.up or _lost(link.loses_out, raw):
+            return
+        raw = _retagged(link.retags_out, raw)
         if not self._passes(node, link, "out", raw):
             return
         if link.kind == "macvlan" and link.parent:
             self._from_macvlan(node, link.parent, raw)
         elif link.kind == "vlan" and link.parent:
             self.send(*link.parent, tagged(raw, link.vlan or 0))
-        elif link.parent and link.master:
+        elif link.parent and link.port:
             self._over_wire(link.parent, raw)
         elif link.parent:
             self._into_switch(*link.parent, raw)
@@ -84,8 +100,12 @@ class Network:
 
     def _arrive(self, node: str, link: Link, raw: bytes) -> None:
         """A frame comes in at an interface."""
-        if not self._passes(node, link, "in", raw):
+        if not link.up or not self._passes(node, link, "in", raw) or _lost(link.loses_in, raw):
             return
+        self._inside(node, link, _retagged(link.retags_in, raw))
+
+    def _inside(self, node: str, link: Link, raw: bytes) -> None:
+        """To what is on an interface: a sub-interface, macvlan interfaces, the node's own stack."""
         vlan, inner = untagged(raw)
         for name, sub in self.state.children((node, link.name), "vlan"):
             if sub.vlan == vlan:
@@ -94,7 +114,9 @@ class Network:
         children = self.state.children((node, link.name), "macvlan")
         taken = _taken(children, raw)
         for name, child in children:
-            if child in taken:
+            if child in taken and _is_group(raw):
+                self._queued.append((name, child, raw))
+            elif child in taken:
                 self._arrive(name, child, raw)
         if _wants(link, raw) and not _kept(children, raw):
             self.receive(node, link, raw)
@@ -102,7 +124,7 @@ class Network:
     def _over_wire(self, there: tuple[str, str], raw: bytes) -> None:
         """To the far end of a veth pair, if it takes a frame as long as that."""
         link = self.state.link(there)
-        if len(raw) <= link.mtu + ETHERNET_OCTETS + 2 * TAG_OCTETS:
+        if _fits(link, raw):
             self._arrive(there[0], link, raw)
 
     def _from_macvlan(self, node: str, parent: tuple[str, str], raw: bytes) -> None:
@@ -122,18 +144,30 @@ class Network:
     def _into_switch(self, switch: str, port: str, raw: bytes) -> None:
         """Through the bridge: to the port of the MAC address, to all if it is nobody's."""
         came_in = self.state.link((switch, port))
-        if not self._passes(switch, came_in, "in", raw):
+        if not (came_in.up and _fits(came_in, raw) and self._passes(switch, came_in, "in", raw)):
             return
-        ports = [
-            link
-            for link in self.state.nodes[switch].links.values()
-            if link.master == came_in.master and (link.name != port or link.hairpin)
-        ]
-        known = None if _is_group(raw) else self._host_of(raw[:6].hex(":"))
-        for link in ports:
-            host = link.parent[0] if link.parent else ""
-            if known in (None, host) and link.parent and self._passes(switch, link, "out", raw):
-                self._over_wire(link.parent, raw)
+        if _lost(came_in.loses_in, raw) or came_in.master is None:
+            return
+        raw = _retagged(came_in.retags_in, raw)
+        links = self.state.nodes[switch].links
+        self.state.learned[raw[6:12].hex(":")] = port
+        if _lost(links[came_in.master].loses_in, raw):
+            return
+        known = None if _is_group(raw) else self._port_of(raw[:6].hex(":"), came_in.master)
+        for link in links.values():
+            on_bridge = link.master == came_in.master and (link.name != port or link.hairpin)
+            if on_bridge and known in (None, link.name) and _fits(link, raw):
+                self.send(switch, link.name, raw)
+
+    def _port_of(self, mac: str, bridge: str) -> str | None:
+        """The switch port where a MAC address was seen last, or else is."""
+        if mac in self.state.learned:
+            return self.state.learned[mac]
+        host = self._host_of(mac)
+        links = self.state.nodes["switch"].links.values()
+        on_bridge = (one for one in links if one.master == bridge and one.parent)
+        ports = (one.name for one in on_bridge if one.parent and one.parent[0] == host)
+        return next(ports, None)
 
     def _host_of(self, mac: str) -> str | None:
         """The host behind whose port a MAC address is."""
@@ -142,6 +176,24 @@ class Network:
                 if link.mac == mac and link.parent:
                     return link.parent[0] if link.kind == "macvlan" else name
         return None
+
+
+def _fits(link: Link, raw: bytes) -> bool:
+    """Whether a veth end takes a frame, or a bridge sends it there (is_skb_forwardable())."""
+    return len(raw) <= link.mtu + ETHERNET_OCTETS + 2 * TAG_OCTETS
+
+
+def _lost(blocks: Blocks, raw: bytes) -> bool:
+    return any(blocked(dissect(raw)) for blocked in blocks)
+
+
+def _retagged(tags: dict[int, int | None], raw: bytes) -> bytes:
+    """A frame whose outer tag is another, or gone."""
+    vlan, inner = untagged(raw) if tags else (None, raw)
+    if vlan is None or vlan not in tags:
+        return raw
+    made = tags[vlan]
+    return inner if made is None else tagged(inner, made)
 
 
 def _taken(children: list[tuple[str, Link]], raw: bytes) -> list[Link]:

@@ -97,7 +97,7 @@ class Readings:
 
     def neighbours(self, name: str) -> list[Answer]:
         """The neighbour entries of a node."""
-        entries = self.stacks.neighbours if self.stacks else {}
+        entries = self.stacks.arp.table if self.stacks else {}
         return [
             {"node": node, "interface": 2, "address": address, "mac": mac, "state": state}
             for (node, address), (mac, state) in entries.items()
@@ -169,7 +169,7 @@ class Readings:
         ]
 
     def _conntrack(self, name: str) -> list[Answer]:
-        flows = self.stacks.flows if self.stacks else []
+        flows = self.stacks.flows.known if self.stacks else []
         return [
             {
                 "original": {"src": flow.src, "dst": flow.dst, "protocol": flow.protocol},

@@ -1,25 +1,25 @@
-"""What a node's network stack does: ARP and NDP, IP with forwarding and NAT, echoing."""
+"""What a node's network stack does: IP with forwarding, filters and NAT, echoing."""
 
 from __future__ import annotations
 
 import errno
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from harness.frame import Packet, dissect
-from harness.testing.frames import (
-    Ip,
-    advertisement,
-    arp,
-    arp_request,
-    ethernet,
-    solicitation,
-    tcp,
-    udp,
-)
+from harness.testing.flows import Flows, answers, translated_back
+from harness.testing.frames import Ip, ethernet, tcp, udp
+from harness.testing.neighbours import Neighbours
 from harness.testing.network import Network
-from harness.testing.rules import forwards, lets, may_come
+from harness.testing.rules import (
+    Place,
+    Rule,
+    fate,
+    forwards,
+    may_come,
+    translation,
+)
 from harness.testing.state import Link
 from harness.worker import wire
 
@@ -29,32 +29,36 @@ ICMP, TCP, UDP = socket.IPPROTO_ICMP, socket.IPPROTO_TCP, socket.IPPROTO_UDP
 ICMPV6 = socket.IPPROTO_ICMPV6
 ECHOED = {(ICMP, 8): 0, (ICMPV6, wire.ICMPV6_ECHO_REQUEST): wire.ICMPV6_ECHO_REPLY}
 """The type of the reply by (protocol, type) of an echo request (RFC 792, RFC 4443)."""
-SYN = 0x02
+SYN, RST, ACK = 0x02, 0x04, 0x10
 OVERHEAD = {"icmp": 28, "icmp6": 48}
 """Octets of an IP header (RFC 791, RFC 8200) and an echo request's (RFC 792, RFC 4443)."""
 EPHEMERAL = 32768
 """The first of net.ipv4.ip_local_port_range."""
-NOBODY = "0.0.0.0"  # noqa: S104 - the sender of an ARP probe (RFC 5227), not to listen on
 PORT_OCTETS = 2
-NET_UNREACHABLE, FRAGMENTATION_NEEDED = (3, 0), (3, 4)
-"""ICMP types and codes (RFC 792)."""
-IN_IPV6 = {NET_UNREACHABLE: (1, 0), FRAGMENTATION_NEEDED: (2, 0)}
+NET_UNREACHABLE, FRAGMENTATION_NEEDED, EXPIRED = (3, 0), (3, 4), (11, 0)
+HOST_UNREACHABLE, PORT_UNREACHABLE, PROHIBITED = (3, 1), (3, 3), (3, 13)
+"""ICMP types and codes (RFC 792, RFC 1812)."""
+IN_IPV6 = {
+    NET_UNREACHABLE: (1, 0), FRAGMENTATION_NEEDED: (2, 0), EXPIRED: (3, 0),
+    HOST_UNREACHABLE: (1, 3), PORT_UNREACHABLE: (1, 4), PROHIBITED: (1, 1),
+}  # fmt: skip
 """The same in ICMPv6 (RFC 4443)."""
+REJECTIONS = {
+    "": PORT_UNREACHABLE, "icmp-port-unreachable": PORT_UNREACHABLE,
+    "icmp-net-unreachable": NET_UNREACHABLE, "icmp-host-unreachable": HOST_UNREACHABLE,
+    "icmp-net-prohibited": (3, 9), "icmp-host-prohibited": (3, 10),
+    "icmp-admin-prohibited": PROHIBITED, "icmp6-adm-prohibited": PROHIBITED,
+}  # fmt: skip
+"""What REJECT answers with (iptables-extensions(8))."""
+REFUSED = {
+    None: errno.ENETUNREACH, "unreachable": errno.EHOSTUNREACH, "blackhole": errno.EINVAL,
+    "prohibit": errno.EACCES,
+}  # fmt: skip
+"""What a kernel answers its own sender with, by the type of the route (fib_props)."""
+SAID = {None: NET_UNREACHABLE, "unreachable": HOST_UNREACHABLE, "prohibit": PROHIBITED}
+"""What a router says of it to others; of a blackhole nothing."""
 QUOTED_OCTETS = 548
 """What an ICMP error quotes of a packet: all of it, up to 576 octets together (RFC 1812)."""
-
-
-@dataclass(frozen=True)
-class Flow:
-    """An entry of a router's connection tracking: who asked whom, and as whom."""
-
-    router: str
-    protocol: int
-    src: str
-    dst: str
-    seen_as: str
-    number: int
-    """The source's port, or the ICMP identifier."""
 
 
 class Refusal(Exception):
@@ -69,9 +73,8 @@ class Stacks:
     """The stacks of all nodes. `responders` are those that answer more than a ping."""
 
     def __init__(self, network: Network, responders: list[dict[str, Any]]) -> None:
-        self.neighbours: dict[tuple[str, str], tuple[str | None, str]] = {}
-        """(node, address) -> (MAC address, state)"""
-        self.flows: list[Flow] = []
+        self.arp = Neighbours(network)
+        self.flows = Flows(network.state.nodes)
         self._network, self._nodes = network, network.state.nodes
         self._echoing = {want["node"]: set(want["tokens"]) for want in responders}
         self._sent = 0
@@ -81,27 +84,20 @@ class Stacks:
         """Send one probe and all that follows from it; Refusal if the kernel would not."""
         self._sent += 1
         kind = probe["kind"]
-        if kind == "beacon":
-            self._network.send(probe["node"], probe["interface"], probe["frame"])
-        elif kind.startswith("l2-"):
-            ends = wire.mac(probe["dst_mac"]), wire.mac(probe["src_mac"])
-            frame = wire.layer2(*ends, probe["token"], wire.REQUEST, probe["tag"])
-            self._network.send(probe["node"], probe["interface"], frame)
-        elif kind == "arp":
-            asker = wire.mac(probe["src_mac"])
-            frame = wire.arp_request(asker, probe["dst_ip"], probe["token"])
-            self._network.send(probe["node"], probe["interface"], frame)
-        elif kind == "ndp":
-            frame = wire.solicitation(wire.mac(probe["src_mac"]), probe["dst_ip"], probe["token"])
-            self._network.send(probe["node"], probe["interface"], frame)
-        else:
+        if kind != "beacon" and not kind.startswith("l2-") and kind not in ("arp", "ndp"):
             self._send_ip(probe)
+            return
+        link = self._nodes[probe["node"]].links.get(probe["interface"])
+        if link is None or not link.up:
+            raise Refusal(errno.ENETDOWN if link else errno.ENODEV)
+        self._network.send(probe["node"], probe["interface"], _frame(probe))
 
     def _send_ip(self, probe: Probe) -> None:
-        node = self._nodes[probe["node"]]
-        route = node.route(probe["dst_ip"])
+        name, dst = probe["node"], probe["dst_ip"]
+        node = self._nodes[name]
+        route = node.route(dst)
         if route is None:
-            raise Refusal(errno.ENETUNREACH)
+            raise Refusal(REFUSED[node.kind(dst)])
         if (probe["size"] or 0) + OVERHEAD.get(probe["kind"], 0) > route[0].mtu:
             raise Refusal(errno.EMSGSIZE)
         port = EPHEMERAL + self._sent
@@ -112,66 +108,55 @@ class Stacks:
             "udp": (UDP, udp(ports, token)),
             "tcp": (TCP, tcp(ports, SYN, (port << 8, 0), token)),
         }[probe["kind"] if probe["kind"] in OVERHEAD else probe["kind"].removesuffix("6")]
-        dst = probe["dst_ip"]
         df = probe["size"] is not None or protocol == TCP
-        self._output(probe["node"], Ip(route[0].own(dst), dst, protocol, body, df=df))
+        packet = Ip(route[0].own(dst), dst, protocol, body, df=df)
+        if not self._output(name, packet, number=port) and protocol != TCP:
+            raise Refusal(errno.EPERM)
 
-    def _output(self, name: str, packet: Ip) -> None:
-        """Route a packet, find its next hop and send it; nothing leaves if there is none."""
+    def _output(self, name: str, packet: Ip, number: int | None = None) -> bool:
+        """Send what a node itself says; `number` makes a new flow. False if a rule ended it."""
+        route = self._nodes[name].route(packet.dst)
+        if route is None or self._is_own(name, packet.dst):
+            return True
+        ttl = int(self._nodes[name].sysctls.get("net.ipv4.ip_default_ttl", packet.ttl))
+        packet = packet if packet.is_ipv6 else replace(packet, ttl=ttl)
+        place = Place(out=route[0].name, state="ESTABLISHED" if number is None else "NEW")
+        packet, rule = fate(self._nodes[name], "OUTPUT", packet, place)
+        if rule:
+            return False
+        self._leave(name, packet, number)
+        return True
+
+    def _leave(self, name: str, packet: Ip, number: int | None) -> None:
+        """Route a packet, let the last rules see it, find its next hop and send it."""
         route = self._nodes[name].route(packet.dst)
         if route is None:
             return
         link, hop = route
-        mac = self._resolve(name, link, hop)
-        if mac:
+        packet, rule = fate(self._nodes[name], "POSTROUTING", packet, Place(out=link.name))
+        if rule:
+            return
+        if number is not None:
+            packet = self.flows.begun(name, packet, number, link)
+
+        def use(mac: str) -> None:
             frame = ethernet(mac, link.mac, packet.ethertype, packet.encode())
             self._network.send(name, link.name, frame)
 
-    def _resolve(self, name: str, link: Link, address: str) -> str | None:
-        """A neighbour's MAC address; asked for once, and None while nobody has answered."""
-        if (name, address) not in self.neighbours:
-            self.neighbours[name, address] = (None, "INCOMPLETE")
-            own = (link.mac, link.own(address))
-            ask = solicitation if ":" in address else arp_request
-            self._network.send(name, link.name, ask(own, address))
-        return self.neighbours[name, address][0]
+        self.arp.resolve(name, link, hop, use)
 
     def _receive(self, name: str, link: Link, raw: bytes) -> None:
         packet = dissect(raw)
         if packet.arp_op == wire.REQUEST:
-            self._asked(name, link, packet)
+            self.arp.asked(name, link, packet)
         elif packet.arp_op == wire.REPLY:
-            self._told(name, packet)
+            self.arp.told(name, link, packet)
         elif packet.nd_target:
-            self._neighbour(name, link, packet)
+            self.arp.solicited(name, link, packet)
         elif packet.ethertype == wire.ETH_P_PROBE:
             self._layer2(name, link, raw, packet)
         elif packet.ethertype in (wire.ETH_P_IP, wire.ETH_P_IPV6):
             self._ip((name, link), Ip.decode(raw), packet)
-
-    def _asked(self, name: str, link: Link, packet: Packet) -> None:
-        asker, address = str(packet.arp_sha), str(packet.arp_spa)
-        if packet.arp_tpa not in link.has:
-            return
-        if address != NOBODY:
-            self.neighbours.setdefault((name, address), (asker, "STALE"))
-        body = arp(wire.REPLY, (link.mac, str(packet.arp_tpa)), (asker, address))
-        frame = ethernet(asker, link.mac, wire.ETH_P_ARP, body)
-        self._network.send(name, link.name, frame)
-
-    def _told(self, name: str, packet: Packet) -> None:
-        if packet.arp_tpa != NOBODY and (name, str(packet.arp_spa)) in self.neighbours:
-            self.neighbours[name, str(packet.arp_spa)] = (packet.arp_sha, "REACHABLE")
-
-    def _neighbour(self, name: str, link: Link, packet: Packet) -> None:
-        """A neighbour solicitation is answered (with hop limit 255 only), an answer noted."""
-        target, other, mac = str(packet.nd_target), str(packet.src_ip), str(packet.nd_mac)
-        asked = packet.icmp_type == wire.SOLICITATION
-        if asked and target in link.has and packet.ttl == wire.ND_HOP_LIMIT:
-            self.neighbours.setdefault((name, other), (mac, "STALE"))
-            self._network.send(name, link.name, advertisement((link.mac, target), (mac, other)))
-        elif not asked and packet.dst_ip in link.has and (name, target) in self.neighbours:
-            self.neighbours[name, target] = (mac, "REACHABLE")
 
     def _layer2(self, name: str, link: Link, raw: bytes, packet: Packet) -> None:
         token, operation = packet.payload[: wire.TOKEN_OCTETS], packet.payload[wire.TOKEN_OCTETS]
@@ -180,69 +165,86 @@ class Stacks:
             self._network.send(name, link.name, reply)
 
     def _ip(self, where: tuple[str, Link], ip: Ip, packet: Packet) -> None:
+        """What came in, as far as its destination says where it goes."""
         name, came_in = where
-        if not may_come(self._nodes[name], came_in, ip):
+        node = self._nodes[name]
+        flow = self.flows.answered(name, ip, packet)
+        state = "ESTABLISHED" if flow else "INVALID" if answers(packet) else "NEW"
+        place = Place(into=came_in.name, state=state)
+        ip, rule = fate(node, "PREROUTING", ip, place)
+        if rule:
             return
-        flow = self._flow_back(name, ip)
+        redirected = translation(node, "PREROUTING", ip, place) if state == "NEW" else None
+        closed = redirected is not None and redirected.target == "REDIRECT"
+        if not may_come(node, came_in, ip):
+            return
         if flow:
-            self._forward(where, replace(ip, dst=flow.src), packet, flow)
-        elif any(ip.dst in link.has for link in self._nodes[name].links.values()):
-            self._local(name, ip, packet)
+            ip = translated_back(ip, packet, flow)
+        if self._is_own(name, ip.dst):
+            self._local(name, ip, packet, place, closed=closed)
         else:
-            self._forward(where, ip, packet, None)
+            self._forward(where, ip, packet, place)
 
-    def _local(self, name: str, ip: Ip, packet: Packet) -> None:
+    def _is_own(self, name: str, address: str) -> bool:
+        """Whether an address is the node's own: what is for it never leaves."""
+        return any(address in link.has for link in self._nodes[name].links.values())
+
+    def _local(self, name: str, ip: Ip, packet: Packet, place: Place, *, closed: bool) -> None:
+        ip, rule = fate(self._nodes[name], "INPUT", ip, place)
+        if rule:
+            self._reject(name, ip, packet, rule)
+            return
         back = Ip(ip.dst, ip.src, ip.protocol, b"")
         ports = packet.dst_port or 0, packet.src_port or 0
+        open_here = packet.dst_port == wire.ECHO_PORT and name in self._echoing and not closed
         echoed = ECHOED.get((ip.protocol, packet.icmp_type or -1))
         if echoed is not None:
             body = bytes([echoed]) + ip.body[1:]
-            self._output(name, replace(back, body=body, df=ip.df))
-        elif packet.dst_port == wire.ECHO_PORT and ip.protocol == UDP and name in self._echoing:
+            self._output(name, replace(back, body=body))
+        elif ip.protocol == UDP and open_here:
             self._output(name, replace(back, body=udp(ports, packet.payload)))
-        elif packet.tcp_flags == SYN and name in self._echoing:
-            numbers = ports[1] << 16, (packet.tcp_seq or 0) + 1
-            body = tcp(ports, SYN | 0x10, numbers)
-            self._output(name, replace(back, body=body, df=True))
+        elif packet.tcp_flags == SYN:
+            self._output(name, replace(back, body=_tcp_answer(packet, known=open_here), df=True))
+        elif ip.protocol == UDP and packet.src_port != wire.ECHO_PORT:
+            self._error(name, ip, PORT_UNREACHABLE)
 
-    def _forward(self, where: tuple[str, Link], ip: Ip, packet: Packet, flow: Flow | None) -> None:
-        """Forward a packet if sysctl, routes and rules have it so; `flow` is what it answers."""
+    def _forward(self, where: tuple[str, Link], ip: Ip, packet: Packet, place: Place) -> None:
+        """Forward a packet if sysctl, routes and rules have it so."""
         name, came_in = where
         node = self._nodes[name]
-        if not forwards(node, ip):
+        if not forwards(node, came_in, ip):
             return
-        route = node.route(ip.dst)
+        route, kind = node.route(ip.dst, came_in.name), node.kind(ip.dst, came_in.name)
         if route is None:
-            self._unreachable(name, ip, NET_UNREACHABLE)
-        elif len(ip.encode()) > route[0].mtu and ip.df:
-            self._unreachable(name, ip, FRAGMENTATION_NEEDED)
-        elif lets(node, came_in.name, route[0].name, ip, known=flow is not None):
-            out = replace(ip, ttl=ip.ttl - 1)
-            if flow:
-                self._output(name, replace(out, src=flow.dst))
-            else:
-                self._output(name, self._new_flow(name, out, packet, route[0]))
-
-    def _new_flow(self, name: str, ip: Ip, packet: Packet, link: Link) -> Ip:
-        """Remember a new flow, and give it the source that the NAT rules want."""
-        nat = f"-A POSTROUTING -o {link.name} -j MASQUERADE"
-        masked = nat in self._nodes[name].rules.get("nat", ()) and not ip.is_ipv6
-        source = link.own(ip.dst) if masked else ip.src
+            if kind in SAID:
+                self._error(name, ip, SAID[kind])
+            return
+        if ip.ttl <= 1:
+            self._error(name, ip, EXPIRED)
+            return
+        if len(ip.encode()) > route[0].mtu and ip.df:
+            self._error(name, ip, FRAGMENTATION_NEEDED)
+            return
+        out = replace(ip, ttl=ip.ttl - 1)
+        out, rule = fate(node, "FORWARD", out, replace(place, out=route[0].name))
+        if rule:
+            self._reject(name, ip, packet, rule)
+            return
         number = packet.src_port if packet.icmp_id is None else packet.icmp_id
-        self.flows.append(Flow(name, ip.protocol, ip.src, ip.dst, source, number or 0))
-        return replace(ip, src=source)
+        new = place.state == "NEW" and not packet.quoted
+        self._leave(name, out, (number or 0) if new else None)
 
-    def _flow_back(self, name: str, ip: Ip) -> Flow | None:
-        """The flow that a packet is the answer of."""
-        at = 4 if ip.protocol in (ICMP, ICMPV6) else PORT_OCTETS
-        number = int.from_bytes(ip.body[at : at + PORT_OCTETS], "big")
-        key = (name, ip.protocol, ip.dst, ip.src, number)
-        for flow in self.flows:
-            if (flow.router, flow.protocol, flow.seen_as, flow.dst, flow.number) == key:
-                return flow
-        return None
+    def _reject(self, name: str, ip: Ip, packet: Packet, rule: Rule) -> None:
+        """Say no, if a rule is to say it."""
+        if rule.target != "REJECT":
+            return
+        if rule.argument != "tcp-reset":
+            self._error(name, ip, REJECTIONS[rule.argument])
+        elif ip.protocol == TCP:
+            body = _tcp_answer(packet, known=False)
+            self._output(name, Ip(ip.dst, ip.src, TCP, body))
 
-    def _unreachable(self, name: str, ip: Ip, why: tuple[int, int]) -> None:
+    def _error(self, name: str, ip: Ip, why: tuple[int, int]) -> None:
         """Tell the source why it went no further, quoting as much as is usual."""
         route = self._nodes[name].route(ip.src)
         if route:
@@ -250,3 +252,23 @@ class Stacks:
             body = bytes(kind) + bytes(6) + ip.encode()[:QUOTED_OCTETS]
             protocol = ICMPV6 if ip.is_ipv6 else ICMP
             self._output(name, Ip(route[0].own(ip.src), ip.src, protocol, body))
+
+
+def _frame(probe: Probe) -> bytes:
+    """The frame of a probe that no IP stack makes."""
+    if probe["kind"] == "beacon":
+        made: bytes = probe["frame"]
+        return made
+    asker, token = wire.mac(probe["src_mac"]), probe["token"]
+    if probe["kind"] == "arp":
+        return wire.arp_request(asker, probe["dst_ip"], token)
+    if probe["kind"] == "ndp":
+        return wire.solicitation(asker, probe["dst_ip"], token)
+    return wire.layer2(wire.mac(probe["dst_mac"]), asker, token, wire.REQUEST, probe["tag"])
+
+
+def _tcp_answer(packet: Packet, *, known: bool) -> bytes:
+    """What a SYN is answered with: SYN and ACK where somebody listens, else RST."""
+    ports = packet.dst_port or 0, packet.src_port or 0
+    number = ports[1] << 16 if known else 0
+    return tcp(ports, (SYN if known else RST) | ACK, (number, (packet.tcp_seq or 0) + 1))

@@ -7,12 +7,20 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 from typing import Any
 
+from harness.frame import Packet
+
 Step = dict[str, Any]
 LinkName = tuple[str, str]
 """(node, interface)"""
 
 EVERYTHING = {4: "0.0.0.0/0", 6: "::/0"}
 """The network of a default route, by IP version."""
+
+
+Blocks = list[Callable[[Packet], bool]]
+"""Whether a frame is lost, by what its headers say."""
+UNICAST = "unicast"
+"""The type of a route that leads somewhere, as ip-route(8) has it."""
 
 
 class Refused(Exception):
@@ -35,7 +43,20 @@ class Link:
     """Of a macvlan interface."""
     hairpin: bool = False
     """Of a switch port."""
+    port: bool = False
+    """Whether it is one."""
     addresses: list[IPv4Interface | IPv6Interface] = field(default_factory=list)
+    up: bool = True
+    arp: bool = True
+    """False: it neither asks nor answers (IFF_NOARP)."""
+    loses_in: Blocks = field(default_factory=list)
+    """What comes in at it and gets no further: a tap has seen it."""
+    loses_out: Blocks = field(default_factory=list)
+    """What never leaves by it: no tap sees it."""
+    retags_out: dict[int, int | None] = field(default_factory=dict)
+    """What becomes of the outer tag of frames that leave; None takes it off."""
+    retags_in: dict[int, int | None] = field(default_factory=dict)
+    """Likewise of frames that come in, after the tap."""
 
     @property
     def has(self) -> set[str]:
@@ -56,6 +77,13 @@ class Node:
     sysctls: dict[str, str] = field(default_factory=dict)
     routes: dict[str, str] = field(default_factory=dict)
     """Next hops by destination, a network with its prefix length."""
+    dead_ends: dict[str, str] = field(default_factory=dict)
+    """Types of routes that lead nowhere (blackhole, unreachable, prohibit), by destination."""
+    diverted: list[Callable[[str, str], bool]] = field(default_factory=list)
+    """Policy rules that lead packets into a blackhole, by the interface that they came in at and
+    their destination."""
+    permanent: dict[str, str] = field(default_factory=dict)
+    """MAC addresses by address: neighbour entries that somebody set."""
     rules: dict[str, list[str]] = field(default_factory=dict)
     """The rules of each iptables table, as `-S` prints them."""
     policies: dict[str, str] = field(default_factory=dict)
@@ -63,20 +91,50 @@ class Node:
     """The rules of the filter table of ip6tables."""
     policies6: dict[str, str] = field(default_factory=dict)
 
-    def route(self, address: str) -> tuple[Link, str] | None:
-        """(interface, next hop) for an address; None where no route leads."""
+    def route(self, address: str, into: str = "") -> tuple[Link, str] | None:
+        """(interface, next hop) for an address; None where no route leads, or a dead end."""
+        if self.kind(address, into) != UNICAST:
+            return None
+        found = self._longest(address)
+        hop = found[1] if found else address
+        on = self._connected(hop)
+        return (on, hop) if on else None
+
+    def kind(self, address: str, into: str = "") -> str | None:
+        """The type of the route for an address; None where none leads."""
+        if any(matches(into, address) for matches in self.diverted):
+            return "blackhole"
+        found = self._longest(address)
+        return None if found is None else found[2]
+
+    def _longest(self, address: str) -> tuple[int, str, str] | None:
+        """(prefix length, next hop, type) of the route with the longest prefix."""
         wanted = ip_address(address)
-        static = [
-            (-ip_network(dst).prefixlen, via)
+        found = [(net.prefixlen, address, UNICAST) for net in self._networks() if wanted in net]
+        found += [
+            (ip_network(dst).prefixlen, via, UNICAST)
             for dst, via in self.routes.items()
+            if wanted in ip_network(dst) and self._connected(via)
+        ]
+        found += [
+            (ip_network(dst).prefixlen, "", kind)
+            for dst, kind in self.dead_ends.items()
             if wanted in ip_network(dst)
         ]
-        for hop in (address, *(via for _, via in sorted(static))):
-            for link in self.links.values():
-                nets = [own.network for own in link.addresses]
-                if any(ip_address(hop) in net for net in nets):
-                    return link, hop
-        return None
+        return max(found, key=lambda one: one[0]) if found else None
+
+    def _networks(self) -> list[Any]:
+        return [own.network for link in self.links.values() if link.up for own in link.addresses]
+
+    def _connected(self, address: str) -> Link | None:
+        wanted = ip_address(address)
+        found = [
+            (own.network.prefixlen, -number, link)
+            for number, link in enumerate(self.links.values())
+            for own in link.addresses
+            if link.up and wanted in own.network
+        ]
+        return max(found, key=lambda one: one[:2])[2] if found else None
 
 
 class State:
@@ -84,6 +142,8 @@ class State:
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
+        self.learned: dict[str, str] = {}
+        """The switch port of each MAC address that has sent."""
         self._made = 0
         self._operations: dict[str, Callable[[Step], None]] = {
             "namespace": self._namespace,
@@ -165,7 +225,7 @@ class State:
         self._add(here[0], Link(here[1], "veth", own, mtu, parent=there))
         port = Link(
             there[1], "veth", self._mac(), step["peer_mtu"], parent=here, master=step["master"],
-            hairpin=step["hairpin"],
+            hairpin=step["hairpin"], port=True,
         )  # fmt: skip
         self._add(there[0], port)
 

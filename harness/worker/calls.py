@@ -111,6 +111,13 @@ def seen(tap: int) -> dict[str, Any]:
     return live.seen(tap)
 
 
+def forget(nodes: Sequence[str]) -> None:
+    """Have nodes forget the connections that they track; see `flows.forget`."""
+    from harness.worker import flows
+
+    flows.forget(list(nodes))
+
+
 def end() -> None:
     """Close what would make the end of this process slow."""
     from harness.worker import taps

@@ -45,7 +45,11 @@ def datapath() -> str:
 def add(node: str, parent: str, vlan_id: int, name: str, mtu: int) -> None:
     """Make a VLAN sub-interface of the trunk and bring it up; its MAC is the trunk's."""
     netlink = namespaces.route(node)
-    trunk = netlink.link_lookup(ifname=parent)[0]
+    join(netlink, netlink.link_lookup(ifname=parent)[0], vlan_id, name, mtu)
+
+
+def join(netlink: Any, trunk: int, vlan_id: int, name: str, mtu: int) -> None:
+    """The same by the index of the trunk, where `netlink` is."""
     if _datapath[0] != "tc-bpf" and _added_8021q(netlink, trunk, vlan_id, name, mtu):
         _datapath[0] = "8021q"
     else:
@@ -66,6 +70,15 @@ def id_behind(peer: str | None) -> int | None:
     """The VLAN of a sub-interface by the far end of its veth pair; None if it is none of these."""
     digits = (peer or "").partition("vlan")[2]
     return int(digits) if peer == f"vlan{digits}" and digits.isdecimal() else None
+
+
+def rejoin(netlink: Any, trunk: int, peer: int, old: int, new: int) -> None:
+    """Have the far end of a sub-interface's veth pair push and pop another VLAN's tag."""
+    netlink.link("set", index=peer, ifname=f"vlan{new}")
+    netlink.tc("del-filter", "bpf", index=peer, parent=INGRESS, prio=1)
+    netlink.tc("del-filter", "bpf", index=trunk, parent=INGRESS, prio=old)
+    _attach(netlink, peer, 1, _push(new, trunk))
+    _attach(netlink, trunk, new, _pop(new, peer))
 
 
 def _kernel_has_8021q() -> bool:

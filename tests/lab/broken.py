@@ -20,7 +20,7 @@ from harness.flow import L3_KINDS
 from harness.topology import read
 
 ROOT = Path(__file__).parents[2]
-REWRITE = (sys.executable, "-m", "tests.lab.vlan_rewrite")
+REWRITE = (sys.executable, "-m", "harness.worker.retag")
 """A command for the node `switch`: a port that changes the tags of what leaves it."""
 
 

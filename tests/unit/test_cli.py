@@ -312,3 +312,20 @@ def test_output_into_a_file_has_no_colours(tmp_path: Path) -> None:
     done = _run("show", str(tmp_path))
     assert done.returncode == 2
     assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_faults_are_listed() -> None:
+    """Each fault has a line; one is told in full, to a person or a program."""
+    listed = _invoke("faults")
+    assert (listed.exit_code, listed.output.count("\n") > 100) == (0, True)
+    told = _invoke("faults", "benign-mark")
+    assert told.output.splitlines()[-1] == "all cells green"
+    (found,) = json.loads(_invoke("faults", "benign-mark", "--json").output)
+    assert found["name"] == "benign-mark"
+
+
+def test_unknown_fault_is_a_usage_error() -> None:
+    """A name that is no fault's is told with where they are listed."""
+    result = _invoke("faults", "no-such-fault")
+    assert result.exit_code == 2
+    assert "`harness faults` lists them" in result.output

@@ -1,8 +1,8 @@
-"""Make a switch port misbehave: change the tag of what leaves it. Run on the node `switch`.
+"""Make an interface misbehave, a switch port say: change the tag of what leaves it.
 
-- `python -m tests.lab.vlan_rewrite PORT FROM TO`: frames of VLAN FROM leave as VLAN TO
-- `python -m tests.lab.vlan_rewrite PORT FROM native`: frames of VLAN FROM leave untagged
-- `python -m tests.lab.vlan_rewrite PORT undo`
+- `python -m harness.worker.retag PORT FROM TO`: frames of VLAN FROM leave as VLAN TO
+- `python -m harness.worker.retag PORT FROM native`: frames of VLAN FROM leave untagged
+- `python -m harness.worker.retag PORT undo`
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from harness.worker import bpf
 
 EGRESS = "ffff:fff3"
 """tc(8)'s handle of clsact's egress."""
+PRIORITY = 1
 
 
 def program(found: int, made: int | None) -> list[bpf.Instruction]:
@@ -38,17 +39,18 @@ def program(found: int, made: int | None) -> list[bpf.Instruction]:
 
 
 def main(port: str, found: str, made: str = "") -> None:
-    """Attach the program to a port's egress, or take it away."""
+    """Attach the program to a port's egress, or take it away; a VLAN sub-interface stays."""
     with IPRoute() as netlink:
         index = netlink.link_lookup(ifname=port)[0]
         if found == "undo":
-            netlink.tc("del", "clsact", index=index)
+            netlink.tc("del-filter", "bpf", index=index, parent=EGRESS, prio=PRIORITY)
             return
         descriptor = bpf.load(program(int(found), None if made == "native" else int(made)))
-        netlink.tc("add", "clsact", index=index)
+        if not any(qdisc.get("kind") == "clsact" for qdisc in netlink.get_qdiscs(index=index)):
+            netlink.tc("add", "clsact", index=index)
         netlink.tc(
             "add-filter", "bpf", index=index, fd=descriptor, name="rewrite", parent=EGRESS,
-            direct_action=True,
+            prio=PRIORITY, direct_action=True,
         )  # fmt: skip
         os.close(descriptor)
 

@@ -1,0 +1,70 @@
+"""Faults of containers and their engine, on the docker backend."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from harness.causes import Code
+from harness.faults.change import Change
+from harness.faults.fault import Fault
+from harness.testing.state import State
+
+Docker = partial(Fault, backend="docker")
+
+
+def _without_interface(
+    node: str, *commands: tuple[str, ...], undo: tuple[tuple[str, ...], ...]
+) -> Change:
+    """A container without its interface, as far as frames know."""
+
+    def alter(state: State) -> None:
+        del state.nodes[node].links["eth0"]
+
+    return Change(commands, undo, alter)
+
+
+def _off_network(node: str, host: str, network: str, address: str, *how: str) -> Change:
+    """A container off its network; back on it, its interface has its name after a restart."""
+    head = (host, "docker", "network")
+    return _without_interface(
+        node,
+        (*head, "disconnect", *how, network, node),
+        undo=(
+            (*head, "connect", "--ip", address, network, node),
+            (host, "docker", "restart", "--time", "0", node),
+        ),
+    )
+
+
+FAULTS = (
+    Docker(
+        "container-not-running",
+        "The container bbox1 is stopped.",
+        _without_interface(
+            "bbox1", ("host1", "docker", "stop", "--time", "0", "bbox1"),
+            undo=(("host1", "docker", "start", "bbox1"),),
+        ),
+        (Code.CONTAINER_NOT_RUNNING,),
+    ),
+    Docker(
+        "container-killed",
+        "The container bbox4 was killed.",
+        _without_interface(
+            "bbox4", ("host2", "docker", "kill", "bbox4"),
+            undo=(("host2", "docker", "start", "bbox4"),),
+        ),
+        (Code.CONTAINER_NOT_RUNNING,),
+    ),
+    Docker(
+        "network-missing",
+        "The container bbox3 is taken off its network.",
+        _off_network("bbox3", "host2", "mac_net10", "172.16.10.11"),
+        (Code.NETWORK_MISSING,),
+    ),
+    Docker(
+        "network-missing-on-host1",
+        "The container bbox2 is taken off its network by force.",
+        _off_network("bbox2", "host1", "mac_net20", "172.16.20.10", "--force"),
+        (Code.NETWORK_MISSING,),
+    ),
+)  # fmt: skip
