@@ -220,7 +220,7 @@ def test_networks_engines_and_containers_that_went(lab: Lab, tmp_path: Path) -> 
     why = "is not on its network mac_net10, and the network mac_net10 is missing on host1"
     assert all(text.endswith(why) for text in run.cells("fail").values())
     engines = run.ended("test_docker_engine")
-    assert engines == {"suites/test_docker.py::test_docker_engine[routed-host2]": "FAILED"}
+    assert engines == {"suites/test_with_docker.py::test_docker_engine[routed-host2]": "FAILED"}
     assert "the engine of host2 does not answer: Connection refused" in run.said
 
     host1.containers.get("bbox2").remove(force=True)

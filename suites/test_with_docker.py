@@ -1,4 +1,7 @@
-"""The engines are there, and what a person sees who pings in their containers is the truth."""
+"""The engines are there, and what a person sees who pings in their containers is the truth.
+
+The last of the suites by its name: cells are then sent in the order that they have without Docker.
+"""
 
 
 def test_docker_ping(docker_ping):
