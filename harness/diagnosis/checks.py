@@ -17,14 +17,6 @@ SILENT_ARP = 2
 """From this value of arp_ignore on, a node may leave questions for its own addresses unanswered."""
 
 
-def _container(scene: Scene) -> Finding | None:
-    for node in (scene.place.node, scene.place.peer):
-        found = containers.state_of(scene.lab, node)
-        if found:
-            return found
-    return None
-
-
 def _attached(scene: Scene) -> Finding | None:
     """Both ends of the segment, the one nearer to the loss first."""
     place = scene.place
@@ -267,7 +259,7 @@ def _mode(scene: Scene) -> Finding | None:
 
 
 _CONTAINERS = (
-    _container, (Code.ENGINE_DOWN, Code.CONTAINER_NOT_RUNNING, Code.NETWORK_MISSING),
+    containers.gone, (Code.ENGINE_DOWN, Code.CONTAINER_NOT_RUNNING, Code.NETWORK_MISSING),
 )  # fmt: skip
 _ATTACHED = (
     _attached,

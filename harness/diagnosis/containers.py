@@ -1,48 +1,33 @@
-"""What a container engine says of an endpoint, where one carries it."""
+"""What a container engine says of an endpoint that is not there."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from harness.causes import Code
-from harness.diagnosis.scene import Finding, Lab
+from harness.diagnosis.scene import Finding, Scene
+from harness.flow import Absent
 
 
-def state_of(lab: Lab, node: str) -> Finding | None:
-    """Whether an endpoint's container runs, on its network, of an engine that answers."""
-    end = lab.endpoint(node)
-    if end is None:
-        return None
-    host = end.host
-    if lab.state.knows(host, "docker-failed"):
-        said = str(lab.state.reading(host, "docker-failed"))
-        shown = lab.state.cite(host, "docker-failed")
-        message = f"{host}'s engine does not answer: {said}"
-        return Finding(Code.ENGINE_DOWN, host, "dockerd", message, "start dockerd", shown)
-    containers = lab.state.reading(host, "docker-containers")
-    if containers is None:
-        return None
-    shown = lab.state.cite(host, "docker-containers")
-    found = next((one for one in containers if one.get("Name", "").strip("/") == node), None)
-    if found is None or not found.get("State", {}).get("Running", True):
-        status = found["State"].get("Status", "not running") if found else "not there"
-        message = f"the container {node} is {status}"
-        fix = f"docker start {node}"
-        return Finding(Code.CONTAINER_NOT_RUNNING, host, node, message, fix, shown)
-    network = lab.topology.vlan(end.vlan).network
-    return _network(lab, host, node, network, found)
+def gone(scene: Scene) -> Finding | None:
+    """Which container is not there to be asked, and why; engines are asked before each sweep."""
+    absent = scene.verdict.observation.gone
+    return _finding(scene, absent[0]) if absent else None
 
 
-def _network(
-    lab: Lab, host: str, node: str, network: str, container: dict[str, Any]
-) -> Finding | None:
-    known = [one.get("Name") for one in lab.state.reading(host, "docker-networks") or ()]
-    on = container.get("NetworkSettings", {}).get("Networks", {})
-    if network in on and (not known or network in known):
-        return None
-    shown = lab.state.cite(host, "docker-containers", "docker-networks")
-    problem = "is not on" if network in known else "cannot be on, because there is not,"
-    message = f"{node} {problem} the network {network}"
-    end = lab.topology.endpoint(node)
-    fix = f"docker network connect --ip {end.address} {network} {node}"
-    return Finding(Code.NETWORK_MISSING, host, network, message, fix, shown)
+def _finding(scene: Scene, absent: Absent) -> Finding:
+    end = scene.lab.topology.endpoint(absent.node)
+    network, name = scene.lab.topology.vlan(end.vlan).network, absent.node
+    shown = (*scene.state.cite(name, "container"), *scene.state.cite(end.host, "engine"))
+    engine = scene.state.reading(end.host, "engine") or {"answers": True}
+    if not engine["answers"]:
+        message, fix = f"{absent.why}: {engine['said']}", "systemctl start docker"
+        return Finding(Code.ENGINE_DOWN, end.host, "dockerd", message, fix, shown)
+    container = scene.state.reading(name, "container") or {}
+    where = f"--network {network} --ip {end.address}"
+    made = f"docker run --detach --name {name} {where} --mac-address {end.mac} IMAGE"
+    if absent.code == Code.CONTAINER_NOT_RUNNING:
+        fix = f"docker start {name}" if container.get("state") else made
+        return Finding(Code.CONTAINER_NOT_RUNNING, end.host, name, absent.why, fix, shown)
+    # The interface of a running container may get another name; at its start it is eth0.
+    connect = f"docker network connect --ip {end.address} {network} {name}"
+    fix = f"{connect} && docker restart --time 0 {name}"
+    return Finding(Code.NETWORK_MISSING, end.host, network, absent.why, fix, shown)

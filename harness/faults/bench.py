@@ -28,6 +28,8 @@ from harness.worker import calls, engine
 
 State = dict[str, object]
 """What was read of the nodes, by the reading's name, without what changes by itself."""
+DOCKER = re.compile(r"\bdocker\b(?= [a-z])")
+"""The program, where a fix runs it."""
 VLAN_LINK = re.compile(r"ip link add link (\S+) name (\S+) type vlan id (\d+)")
 MTU = 1500
 ANEW = ("index", "parent_index")
@@ -124,7 +126,7 @@ class Bench:
     def _possible(self, node: str, fix: str) -> str:
         """A command as this kernel can carry it out: not each has 802.1Q links."""
         if fix.startswith("docker "):
-            return f"docker --host {_engine(node)} {fix.removeprefix('docker ')}"
+            return DOCKER.sub(f"docker --host {_engine(node)}", fix)
         if self.lab.facts["vlan_datapath"] == "8021q":
             return fix
         made = f"{sys.executable} -m harness.worker.subinterface add \\1 \\2 \\3 {MTU}"

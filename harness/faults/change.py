@@ -7,7 +7,7 @@ apart from the expectations: a prediction is what that network does once it is a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_interface, ip_network
 
 from harness.frame import Packet
@@ -29,6 +29,9 @@ class Change:
     do: tuple[Command, ...]
     undo: tuple[Command, ...]
     alter: Alter
+    gone: frozenset[str] = frozenset()
+    """Endpoints that are not there to be asked: what must reach them or come from them fails, and
+    of what must not nothing is proved."""
 
 
 def together(*changes: Change) -> Change:
@@ -40,7 +43,12 @@ def together(*changes: Change) -> Change:
 
     do = tuple(command for change in changes for command in change.do)
     undo = tuple(command for change in changes[::-1] for command in change.undo)
-    return Change(do, undo, alter)
+    return Change(do, undo, alter, frozenset().union(*(change.gone for change in changes)))
+
+
+def without(node: str, *commands: Command, undo: tuple[Command, ...]) -> Change:
+    """A change after which an endpoint is not there, as its engine says."""
+    return replace(nothing(*commands, undo=undo), gone=frozenset((node,)))
 
 
 def nothing(*commands: Command, undo: tuple[Command, ...]) -> Change:

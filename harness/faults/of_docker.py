@@ -5,28 +5,16 @@ from __future__ import annotations
 from functools import partial
 
 from harness.causes import Code
-from harness.faults.change import Change
+from harness.faults.change import Change, without
 from harness.faults.fault import Fault
-from harness.testing.state import State
 
 Docker = partial(Fault, backend="docker")
-
-
-def _without_interface(
-    node: str, *commands: tuple[str, ...], undo: tuple[tuple[str, ...], ...]
-) -> Change:
-    """A container without its interface, as far as frames know."""
-
-    def alter(state: State) -> None:
-        del state.nodes[node].links["eth0"]
-
-    return Change(commands, undo, alter)
 
 
 def _off_network(node: str, host: str, network: str, address: str, *how: str) -> Change:
     """A container off its network; back on it, its interface has its name after a restart."""
     head = (host, "docker", "network")
-    return _without_interface(
+    return without(
         node,
         (*head, "disconnect", *how, network, node),
         undo=(
@@ -40,7 +28,7 @@ FAULTS = (
     Docker(
         "container-not-running",
         "The container bbox1 is stopped.",
-        _without_interface(
+        without(
             "bbox1", ("host1", "docker", "stop", "--time", "0", "bbox1"),
             undo=(("host1", "docker", "start", "bbox1"),),
         ),
@@ -49,7 +37,7 @@ FAULTS = (
     Docker(
         "container-killed",
         "The container bbox4 was killed.",
-        _without_interface(
+        without(
             "bbox4", ("host2", "docker", "kill", "bbox4"),
             undo=(("host2", "docker", "start", "bbox4"),),
         ),

@@ -13,7 +13,7 @@ from harness import topology as topologies
 from harness.defaults import default_topology
 from harness.faults.change import Change
 from harness.faults.fault import Fault, Prediction
-from harness.flow import Cell, Ruling, Stage
+from harness.flow import Cell, Outcome, Ruling, Stage, Verdict
 from harness.lab import Lab
 from harness.matrix import matrix
 from harness.testing import FakeMachine
@@ -63,7 +63,16 @@ def _played(name: str, stage: Stage, change: Change) -> dict[str, Ruling]:
     change.alter(machine.workers[0].state)
     record = lab.sweep(cells(name, stage)).record()
     judged = judge_record(shipped(name), record, cells(name, stage))
-    return {verdict.cell.id: verdict.ruling for verdict in judged}
+    return {verdict.cell.id: _ruling(verdict, change) for verdict in judged}
+
+
+def _ruling(verdict: Verdict, change: Change) -> Ruling:
+    """What is made of a cell; of one with an end that is not there, by what is expected of it."""
+    cell = verdict.cell
+    if not change.gone & {cell.src, cell.dst}:
+        return verdict.ruling
+    reaches = cell.expectation.outcome is Outcome.REACHED or cell.expectation.arrives
+    return Ruling.FAIL if reaches else Ruling.UNPROVED
 
 
 def built(name: str) -> tuple[Lab, FakeMachine]:

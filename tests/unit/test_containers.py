@@ -1,4 +1,4 @@
-"""What engines say of containers, as causes."""
+"""Containers that are not there, as causes: what their engines said before the sweep."""
 
 from __future__ import annotations
 
@@ -7,70 +7,75 @@ from typing import Any
 import pytest
 
 from harness.causes import Code
-from harness.diagnosis.containers import state_of
+from harness.diagnosis import Diagnosed, diagnose, look
+from harness.flow import Absent, Stage
+from harness.sightings import find
+from harness.verdict import judge
+from tests.unit.labs import TUTORIAL, cells_of
+from tests.unit.play import play
 from tests.unit.sick import Change, Readings, lab_of
 
-RUNNING = {
-    "Name": "/bbox1",
-    "State": {"Running": True},
-    "NetworkSettings": {"Networks": {"mac_net10": {}}},
-}
-STOPPED = {**RUNNING, "State": {"Running": False, "Status": "exited"}}
-ELSEWHERE = {**RUNNING, "NetworkSettings": {"Networks": {"bridge": {}}}}
+CELL = "routed-bbox1-to-bbox3-icmp"
+WHY = "the container bbox1 on host1 does not run (exited, exit code 0)"
+ENTER = "docker network connect --ip 172.16.10.10 mac_net10 bbox1 && docker restart --time 0 bbox1"
+MAKE = (
+    "docker run --detach --name bbox1 --network mac_net10 --ip 172.16.10.10 "
+    "--mac-address 02:42:ac:10:0a:0a IMAGE"
+)
 
 
-def engine(containers: list[Any], networks: tuple[str, ...] = ("mac_net10",)) -> Change:
+def said(container: dict[str, Any] | None, *, answers: bool = True) -> Change:
     """host1's engine says this."""
 
     def change(readings: Readings) -> None:
-        readings["host1", "docker-containers"] = containers
-        readings["host1", "docker-networks"] = [{"Name": name} for name in networks]
+        if container is not None:
+            readings["bbox1", "container"] = container
+        readings["host1", "engine"] = {"answers": answers, "said": "Connection refused"}
 
     return change
 
 
-def silent(readings: Readings) -> None:
-    """host1's engine says nothing."""
-    readings["host1", "docker-failed"] = "connection refused"
+def diagnosed(change: Change, code: str) -> Diagnosed:
+    """A cell whose source was not there."""
+    known = cells_of(TUTORIAL, Stage.ROUTED)
+    record = play(TUTORIAL, [known[CELL]], absent=(Absent("bbox1", code, WHY),))
+    sightings = find(record.frames, record.tokens)
+    verdicts = judge(TUTORIAL, record, sightings, known.values())
+    lost = look(TUTORIAL, record, sightings, verdicts)
+    entries = lab_of(change, TUTORIAL).state.evidence
+    return diagnose(TUTORIAL, Stage.ROUTED, verdicts, lost, entries)
 
 
-SAID: dict[str, tuple[Change, tuple[Code, str, str, str] | None]] = {
-    "no engine": (lambda _: None, None),
-    "it runs": (engine([RUNNING]), None),
-    "it is stopped": (
-        engine([STOPPED]),
-        (Code.CONTAINER_NOT_RUNNING, "host1", "bbox1", "docker start bbox1"),
-    ),
-    "it is not there": (
-        engine([]),
-        (Code.CONTAINER_NOT_RUNNING, "host1", "bbox1", "docker start bbox1"),
-    ),
-    "it is on another network": (
-        engine([ELSEWHERE]),
+@pytest.mark.parametrize(
+    ("code", "change", "expected"),
+    [
         (
-            Code.NETWORK_MISSING,
-            "host1",
-            "mac_net10",
-            "docker network connect --ip 172.16.10.10 mac_net10 bbox1",
+            "container-not-running", said({"state": "exited"}),
+            (Code.CONTAINER_NOT_RUNNING, "host1", "bbox1", "docker start bbox1"),
         ),
-    ),
-    "there is no such network": (
-        engine([RUNNING], ("other",)),
         (
-            Code.NETWORK_MISSING,
-            "host1",
-            "mac_net10",
-            "docker network connect --ip 172.16.10.10 mac_net10 bbox1",
+            "container-not-running", said({"state": None}),
+            (Code.CONTAINER_NOT_RUNNING, "host1", "bbox1", MAKE),
         ),
-    ),
-    "the engine is silent": (silent, (Code.ENGINE_DOWN, "host1", "dockerd", "start dockerd")),
-}
-
-
-@pytest.mark.parametrize("case", SAID)
-def test_what_an_engine_says_is_a_cause(case: str) -> None:
-    """Of an endpoint; nothing of a host, or where no engine was asked."""
-    change, expected = SAID[case]
-    found = state_of(lab_of(change), "bbox1")
-    assert (found and (found.code, found.node, found.subject, found.fix)) == expected
-    assert state_of(lab_of(change), "host1") is None
+        (
+            "container-not-running", lambda _: None,
+            (Code.CONTAINER_NOT_RUNNING, "host1", "bbox1", MAKE),
+        ),
+        (
+            "network-missing", said({"state": "running"}),
+            (Code.NETWORK_MISSING, "host1", "mac_net10", ENTER),
+        ),
+        (
+            "container-not-running", said({"state": "exited"}, answers=False),
+            (Code.ENGINE_DOWN, "host1", "dockerd", "systemctl start docker"),
+        ),
+    ],
+    ids=["it is stopped", "it was removed", "nobody knows", "off its network", "engine is silent"],
+)  # fmt: skip
+def test_who_is_not_there_is_a_cause(
+    code: str, change: Change, expected: tuple[Code, str, str, str]
+) -> None:
+    """One diagnosis, which says what the engine said and how to have the container back."""
+    (found,) = diagnosed(change, code).diagnoses
+    assert (found.code, found.node, found.subject, found.fix) == expected
+    assert WHY in found.message
