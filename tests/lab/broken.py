@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -15,8 +14,11 @@ from typing import Any
 
 import pytest
 
-from harness import doctor
-from harness.flow import L3_KINDS
+from harness import asking, doctor, labs
+from harness.flow import L3_KINDS, Family, Stage
+from harness.machines import enter, registry
+from harness.report.folder import read_document
+from harness.session import Session
 from harness.topology import read
 
 ROOT = Path(__file__).parents[2]
@@ -88,20 +90,29 @@ class Up:
             self.do(undo)
 
     def do(self, commands: tuple[tuple[str, ...], ...]) -> None:
-        """Run commands on its nodes."""
+        """Run commands on its nodes, as `harness exec` does."""
+        init_pid = registry.find(self.name).init_pid
         for node, *argv in commands:
-            harness("exec", "--name", self.name, node, "--", *argv)
+            succeed(enter.command(init_pid, node, argv, str(ROOT)))
 
     def run(self, chosen: Collection[Cell] = ()) -> dict[Cell, dict[str, Any]]:
-        """Test it as it is, all of it or the pairs of the chosen cells; the cells of the report."""
-        argv = ["-m", "pytest", "suites", "-q", "--lab-attach", self.name, "-p", "no:cacheprovider"]
-        argv += ["-k", " or ".join(sorted({f"{cell.src}-to-{cell.dst}-" for cell in chosen}))]
-        subprocess.run(
-            [sys.executable, *argv, "--lab-reports", str(self.reports)],
-            cwd=ROOT, capture_output=True, check=False,
-        )  # fmt: skip
-        document = json.loads((self.reports / "latest" / "report.json").read_text())
-        (self.reports / "latest").unlink()
+        """Test it as it is, all of it or the pairs of the chosen cells; the cells of the report.
+
+        As `pytest suites --lab-attach` does it, without a pytest that asserts each verdict.
+        """
+        source = labs.attached(self.name)
+        session = Session(source, (source.stage or Stage.ISOLATED,), ("mutants",))
+        pairs = {(cell.src, cell.dst) for cell in chosen}
+        asks = [
+            ask
+            for ask in asking.cells(session.matrix, Family, (), ())
+            if not pairs or (ask.cells[0].src, ask.cells[0].dst) in pairs
+        ]
+        session.start(asks)
+        session.outcomes(asks[0])  # waits for the stage, which `finish` would not
+        finished = session.finish(self.reports, (0, 0))
+        assert finished
+        document = read_document(finished.folder)
         return {Cell(one["src"], one["dst"], one["probe"]): one for one in document["cells"]}
 
 
@@ -129,10 +140,12 @@ def needs_engine(path: Path) -> None:
 
 def harness(*argv: str) -> None:
     """Run a harness command that must succeed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", *argv],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    succeed([sys.executable, "-m", "harness", *argv])
+
+
+def succeed(argv: list[str]) -> None:
+    """Run a command in the checkout that must succeed."""
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,8 @@ MISTAKE = re.compile(r"topology\.yaml(:\d+)?: \S[^\n]*")
 """One line, and where the mistake is."""
 
 seen: Counter[str] = Counter()
+built: set[Topology] = set()
+"""Labs that were built, by what decides how: what a file says in other words is not built again."""
 
 
 class Hung(Exception):
@@ -79,11 +82,15 @@ def test_a_mutation_is_a_lab_or_a_clear_error(octets: bytes) -> None:
         if lab is None:
             return
         assert matrix(lab, lab.stages).cells or matrix(lab, lab.stages).not_applicable
-        built = labs.private(str(path)).open()
+        same = replace(lab, name="", purpose="")
+        if same in built:
+            return
+        built.add(same)
+        private = labs.private(str(path)).open()
         try:
-            built.enter(lab.stages[-1])
+            private.enter(lab.stages[-1])
         finally:
-            built.close()
+            private.close()
 
 
 def test_both_ends_were_met() -> None:

@@ -16,9 +16,9 @@ from harness.topology.generate import generate
 from tests.lab.broken import ROOT
 
 DEADLINE_S = 300
-"""Measured on two cores that other work shared: 16 seconds for 60 endpoints in `routed`."""
+"""Measured on two cores that other work shared: 16 seconds for 60 endpoints, more than these."""
 SUITES = ("suites/test_same_vlan.py", "suites/test_cross_vlan.py")
-WISH = "vlans=12,hosts=5,endpoints=60"
+WISH = "vlans=8,hosts=5,endpoints=40"
 """As many parts as it takes to matter; 100 endpoints are measured by `--only scale`."""
 MESH = "vlans=1,hosts=5,endpoints=40"
 """1,560 neighbours: more than the machine has entries for."""
@@ -40,12 +40,12 @@ def run(tmp_path: Path, wish: str, stage: str) -> tuple[topology.Topology, dict[
 
 
 @pytest.mark.parametrize("stage", ["isolated", "routed"])
-def test_sixty_endpoints(tmp_path: Path, stage: str) -> None:
-    """All 3,540 ordered pairs by icmp and arp, each proved, in more than one sweep."""
+def test_forty_endpoints(tmp_path: Path, stage: str) -> None:
+    """All 1,560 ordered pairs by icmp and arp, each proved, in more than one sweep."""
     lab, report = run(tmp_path, WISH, stage)
     names = [end.name for end in lab.endpoints]
     wanted = {(*pair, probe) for pair in permutations(names, 2) for probe in ("icmp", "arp")}
-    assert len(wanted) == 2 * 3540
+    assert len(wanted) == 2 * 1560
     assert {(cell["src"], cell["dst"], cell["probe"]) for cell in report["cells"]} == wanted
     assert {(cell["stage"], cell["verdict"]) for cell in report["cells"]} == {(stage, "pass")}
     assert (tmp_path / "latest" / "captures" / f"{stage}-2.pcapng").exists()
