@@ -15,10 +15,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from queue import Queue
+from typing import TYPE_CHECKING
 
 from harness import pcapng
 from harness.causes import Diagnosis
-from harness.diagnosis import Lost, diagnose, look
 from harness.flow import Cell, Stage, Verdict
 from harness.inquiry import Inquiry, inquire
 from harness.lab import Lab
@@ -30,6 +30,9 @@ from harness.swept import Swept
 from harness.topology import Topology
 from harness.verdict import judge
 from harness.worker import heap
+
+if TYPE_CHECKING:
+    from harness.diagnosis import Lost
 
 OF_SOURCE = ("routes/before", "neighbours/cold", "neighbours/main")
 OF_ROUTER = (
@@ -172,7 +175,7 @@ class _Found:
         self._topology, self._stage = topology, stage
         self._verdicts: list[Verdict] = []
         self._evidence: dict[str, Evidence] = {}
-        self._lost = Lost()
+        self._lost: list[Lost] = []
 
     def take(self, swept: Swept, captures: Spool, records: Spool) -> None:
         """Judge one sweep, and keep what is to be told of it."""
@@ -180,7 +183,10 @@ class _Found:
         sightings = find(record.frames, record.tokens)
         verdicts = judge(swept.topology, record, sightings, swept.cells)
         self._verdicts += verdicts
-        self._lost.update(look(swept.topology, record, sightings, verdicts))
+        if not all(one.ok for one in verdicts):
+            from harness.diagnosis import look
+
+            self._lost.append(look(swept.topology, record, sightings, verdicts))
         self._keep(swept.evidence(record))
         captures.keep(swept.name, capture(record, sightings.comments(_ids(record))))
         records.keep(swept.name, json.dumps(record.as_json()).encode())
@@ -199,14 +205,18 @@ class _Found:
             for one in self._verdicts
         ]
         evidence = tuple(self._evidence.values())
-        found = diagnose(
-            self._topology, self._stage, verdicts, self._lost, evidence, alone=inquiry.alone
-        )
+        diagnoses: tuple[Diagnosis, ...] = ()
+        if self._lost:
+            from harness.diagnosis import diagnose, together
+
+            about = (self._topology, self._stage, verdicts, together(self._lost), evidence)
+            found = diagnose(*about, alone=inquiry.alone)
+            verdicts, diagnoses = list(found.verdicts), found.diagnoses
         return StageResult(
             self._stage,
-            {one.cell.id: one for one in found.verdicts},
+            {one.cell.id: one for one in verdicts},
             evidence,
-            found.diagnoses,
+            diagnoses,
         )
 
     def _keep(self, readings: Iterable[Evidence]) -> None:
