@@ -13,10 +13,10 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from queue import Queue
+from typing import TYPE_CHECKING
 
 from harness import pcapng
 from harness.causes import Diagnosis
-from harness.diagnosis import Lost, diagnose, look
 from harness.flow import Cell, Stage, Verdict
 from harness.inquiry import Inquiry, inquire
 from harness.lab import Lab
@@ -27,6 +27,9 @@ from harness.spool import Spool
 from harness.swept import Swept
 from harness.topology import Topology
 from harness.verdict import judge
+
+if TYPE_CHECKING:
+    from harness.diagnosis import Lost
 
 OF_SOURCE = ("routes/before", "neighbours/cold", "neighbours/main")
 OF_ROUTER = (
@@ -177,7 +180,7 @@ class _Found:
         self._verdicts: list[Verdict] = []
         self._evidence: dict[str, Evidence] = {}
         self._parts: list[Part] = []
-        self._lost = Lost()
+        self._lost: list[Lost] = []
 
     def take(self, swept: Swept, spool: Spool) -> None:
         """Judge one sweep, and keep what is to be told of it."""
@@ -185,7 +188,10 @@ class _Found:
         sightings = find(record.frames, record.tokens)
         verdicts = judge(swept.topology, record, sightings, swept.cells)
         self._verdicts += verdicts
-        self._lost.update(look(swept.topology, record, sightings, verdicts))
+        if not all(one.ok for one in verdicts):
+            from harness.diagnosis import look
+
+            self._lost.append(look(swept.topology, record, sightings, verdicts))
         self._keep(swept.evidence(record))
         spool.keep(swept.name, capture(record, sightings.comments(_ids(record))))
         self._parts.append(Part(swept.name, replace(record, frames=())))
@@ -201,15 +207,19 @@ class _Found:
         names = self._evidence.keys()
         verdicts = [replace(one, evidence=_linked(one.cell, names)) for one in self._verdicts]
         evidence = tuple(self._evidence.values())
-        found = diagnose(
-            self._topology, self._stage, verdicts, self._lost, evidence, alone=inquiry.alone
-        )
+        diagnoses: tuple[Diagnosis, ...] = ()
+        if self._lost:
+            from harness.diagnosis import diagnose, together
+
+            about = (self._topology, self._stage, verdicts, together(self._lost), evidence)
+            found = diagnose(*about, alone=inquiry.alone)
+            verdicts, diagnoses = list(found.verdicts), found.diagnoses
         return StageResult(
             self._stage,
-            {one.cell.id: one for one in found.verdicts},
+            {one.cell.id: one for one in verdicts},
             evidence,
             tuple(self._parts),
-            found.diagnoses,
+            diagnoses,
         )
 
     def _keep(self, readings: Iterable[Evidence]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness import labs
-from harness.diagnosis import diagnose, look
 from harness.errors import InputError, UnknownNode
 from harness.flow import Cell
 from harness.inquiry import inquire
@@ -42,9 +41,13 @@ def _asked(lab: Lab, src: str, dst: str) -> Explanation:
     sightings = find(record.frames, record.tokens)
     verdicts = judge(topology, record, sightings, cells)
     evidence = swept.evidence(record)
+    if verdicts[0].ok:
+        return Explanation(topology, verdicts[0], evidence)
+    from harness.diagnosis import diagnose, look
+
     inquiry = inquire(lab, verdicts)
-    lost = look(topology, record, sightings, verdicts)
     evidence += inquiry.evidence
+    lost = look(topology, record, sightings, verdicts)
     found = diagnose(topology, cell.stage, verdicts, lost, evidence, alone=inquiry.alone)
     return Explanation(topology, found.verdicts[0], evidence, found.diagnoses)
 

@@ -10,6 +10,9 @@ from harness.flow import Cell, Hop, Outcome, Point
 from harness.sightings import Leg, Sighting
 from harness.topology import Topology
 
+ANSWERS = (Leg.REPLY, Leg.RESET)
+"""What a destination says itself; an error may be about the probe or about its reply."""
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -97,7 +100,7 @@ def turned(path: tuple[walk.Waypoint, ...]) -> tuple[walk.Waypoint, ...]:
 
 def reply_lost_at(ways: tuple[walk.Waypoint, ...], sightings: list[Sighting]) -> Point | None:
     """The first point of its way back where a reply was not seen; None if it was seen all along."""
-    seen = {one.point for one in sightings if one.leg is not Leg.REQUEST}
+    seen = {one.point for one in sightings if one.leg in ANSWERS}
     return next((way.point for way in ways if way.point not in seen), None)
 
 

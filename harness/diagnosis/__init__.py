@@ -4,6 +4,6 @@ Pure, and nothing is guessed: a cause is given where a reading, or the cell's ow
 fact. `place` says where something was lost; `checks` asks there, in order, what the readings hold.
 """
 
-from harness.diagnosis.diagnose import Diagnosed, Lost, diagnose, look
+from harness.diagnosis.diagnose import Diagnosed, Lost, diagnose, look, together
 
-__all__ = ["Diagnosed", "Lost", "diagnose", "look"]
+__all__ = ["Diagnosed", "Lost", "diagnose", "look", "together"]

@@ -15,7 +15,7 @@ def state_of(lab: Lab, node: str) -> Finding | None:
         return None
     host = end.host
     if lab.state.knows(host, "docker-failed"):
-        said = str(lab.state.reading(host, "docker-failed"))
+        said = "; ".join(lab.state.reading(host, "docker-failed"))
         shown = lab.state.cite(host, "docker-failed")
         message = f"{host}'s engine does not answer: {said}"
         return Finding(Code.ENGINE_DOWN, host, "dockerd", message, "start dockerd", shown)

@@ -22,17 +22,21 @@ from harness.sightings import Sightings
 from harness.topology import Topology
 
 
-@dataclass
+@dataclass(frozen=True)
 class Lost:
     """What the frames of a stage say of its failing cells; they are not kept."""
 
     places: dict[str, Place] = field(default_factory=dict)
     retags: dict[str, Retag] = field(default_factory=dict)
 
-    def update(self, other: Lost) -> None:
-        """Add those of another sweep."""
-        self.places.update(other.places)
-        self.retags.update(other.retags)
+
+def together(every: Iterable[Lost]) -> Lost:
+    """What was found in several sweeps of one stage."""
+    found = Lost()
+    for one in every:
+        found.places.update(one.places)
+        found.retags.update(one.retags)
+    return found
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from harness.diagnosis.filtering import Flow, family_of, length_of, protocol_of
 from harness.flow import Cell, Outcome, Point, Verdict
 from harness.frame import Packet
 from harness.observe import UNRESOLVED, address_of
-from harness.path import answering, turned, way_back
+from harness.path import ANSWERS, answering, turned, way_back
 from harness.record import Record, Wave
 from harness.sightings import ADVERTISEMENT, NOBODY, SOLICITATION, Leg, Sighting, Sightings
 from harness.topology import Topology
@@ -164,7 +164,8 @@ class _Way:
         ways = self._path
         if is_reply:
             ways = way_back(self._topology, self._cell, ways)
-        mine = [one for one in self._sightings if (one.leg is not Leg.REQUEST) is is_reply]
+        legs = ANSWERS if is_reply else (Leg.REQUEST,)
+        mine = [one for one in self._sightings if one.leg in legs]
         points = {one.point: one for one in mine if self._in_place(one.point, one.packet, ways)}
         number = next((no for no, way in enumerate(ways) if way.point not in points), None)
         if number is None:

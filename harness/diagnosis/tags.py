@@ -31,7 +31,9 @@ class Tags:
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
-        self._by_mac = {end.mac: end.vlan for end in topology.endpoints}
+        hosts = {topology.trunk_mac(host.name) for host in topology.hosts}
+        # In mode passthru an endpoint has its host's MAC address, which tells no VLAN.
+        self._by_mac = {end.mac: end.vlan for end in topology.endpoints if end.mac not in hosts}
 
     def first(self, seen: Iterable[tuple[Point, Packet]]) -> Retag | None:
         """The first point on the way of these frames where one has a wrong tag."""

@@ -167,9 +167,10 @@ def found(
     at: Place, change: Change, cell: str = "bbox1-to-bbox4-icmp", **more: Any
 ) -> tuple[Finding | None, Lab]:
     """What is found at a place of a lab after a change, and that lab."""
-    lab = lab_of(change)
+    topology: Topology = more.pop("topology", TUTORIAL)
+    lab = lab_of(change, topology)
     values: dict[str, Any] = {"counted": {}, "passed": frozenset(), "lost": frozenset(), **more}
-    scene = Scene(lab, verdict_of(cell), at, **values)
+    scene = Scene(lab, verdict_of(cell, topology), at, **values)
     return first(scene, (*FIRST[at.kind], *THEN[at.kind])), lab
 
 

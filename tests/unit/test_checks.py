@@ -12,7 +12,9 @@ from harness.causes import Code
 from harness.diagnosis.filtering import Flow
 from harness.diagnosis.place import Kind, Place
 from harness.flow import Point
+from tests.unit.labs import altered
 from tests.unit.sick import (
+    ARP,
     ASKED,
     ASKING,
     AT_RECEIVER,
@@ -93,6 +95,12 @@ def both(*changes: Change) -> Change:
             each(readings)
 
     return change
+
+
+def bridge_filters(readings: Readings) -> None:
+    """The switch hands its frames to iptables."""
+    for key in ("bridge-nf-call-iptables", "bridge-nf-filter-vlan-tagged"):
+        readings["switch", "conf"][f"net.bridge.{key}"] = "1"
 
 
 def nft(family: str, hook: str, *expressions: Any, **chain: Any) -> list[dict[str, Any]]:
@@ -496,6 +504,40 @@ CASES: dict[str, tuple[Place, Change, Code, str, str, str]] = {
         Code.NEIGHBOUR_OVERFLOW, GW, "net.ipv4.neigh.default.gc_thresh3",
         "sysctl -w net.ipv4.neigh.default.gc_thresh3=8192",
     ),
+    "a route by way of one that does not forward": (
+        BACK, put(GW, "tables", route("172.16.10.10/32", "172.16.20.10", "eth2.20")),
+        Code.ASYMMETRIC_PATH, GW, "172.16.10.10/32 via 172.16.20.10 dev eth2.20",
+        "ip route delete 172.16.10.10/32 via 172.16.20.10 dev eth2.20",
+    ),
+    "a route by way of one that forwards": (
+        replace(AT_RECEIVER, node="bbox3", vlan=10, near=Point("bbox3", "eth0", "in"),
+                flow=replace(AT_RECEIVER.flow, src="172.16.10.10", dst="172.16.10.11",
+                             dst_mac="02:42:ac:10:0a:0b")),
+        put("bbox3", "tables", route("172.16.10.10/32", "172.16.10.1", "eth0")), Code.EXTRA_HOP,
+        "bbox3", "172.16.10.10/32 via 172.16.10.1 dev eth0",
+        "ip route delete 172.16.10.10/32 via 172.16.10.1 dev eth0",
+    ),
+    "a rule of a bridge that filters": (
+        replace(ON_WIRE, node="switch", near=Point("switch", "gateway", "in"),
+                far=Point("switch", "host2", "out")),
+        both(put("switch", "firewall", rule("filter", "-A FORWARD -d 172.16.20.11 -j DROP")),
+             bridge_filters),
+        Code.BRIDGE_NETFILTER, "switch", "net.bridge.bridge-nf-call-iptables",
+        "sysctl -w net.bridge.bridge-nf-call-iptables=0",
+    ),
+    "no queue for broadcasts": (
+        ON_WIRE, lambda readings: readings.update(
+            {(B4, "macvlan"): [{"name": "eth0", "queue": 0, "used": 0}]}),
+        Code.BROADCAST_LOST_TO_MACVLAN, B4, "eth0 bcqueuelen 0",
+        "ip link set eth0 type macvlan bcqueuelen 1000",
+    ),
+    "advertisements are dropped": (
+        replace(ASKED, flow=replace(ARP, family="ip6", protocol="ndp")),
+        put(B4, "nftables", *nft("ip6", "output", match(
+            payload("icmpv6", "type"), "nd-neighbor-advert"), DROP)),
+        Code.NDP_FILTERED, B4, "ip6 t c: icmpv6 type nd-neighbor-advert drop",
+        "nft delete rule ip6 t c handle 2",
+    ),
     "a filter on a port": (
         ASKING, put("switch", "tc", TC), Code.TRUNK_DROPS_VLAN, "switch",
         "dev host2 egress pref 7 bpf x", "tc filter delete dev host2 egress pref 7",
@@ -583,6 +625,20 @@ def test_what_a_wire_drops_is_told_by_what_passes(case: str) -> None:
     lost, passed, code = SELECTIVE[case]
     finding, _ = found(ASKING, lambda _: None, lost=frozenset(lost), passed=frozenset(passed))
     assert (finding and finding.code) == code
+
+
+def test_a_port_that_must_send_back_and_does_not() -> None:
+    """Where the topology has a hairpin port; elsewhere no switch sends anything back."""
+    plain = "host2: {management: 192.168.56.105}"
+    lab = altered("macvlan-two-host", (plain, plain.replace("}", ", port: hairpin}")))
+    ends = {"near": Point("switch", "host2", "in"), "far": Point("switch", "host2", "out")}
+    at = place(Kind.WIRE, "switch", B4, vlan=20, **ends)
+    finding, _ = found(at, of_link("switch", "host2", hairpin=0), topology=lab)
+    assert finding is not None
+    assert (finding.code, finding.node) == (Code.MACVLAN_PARENT_ISOLATION, "switch")
+    assert finding.fix == "ip link set host2 type bridge_slave hairpin on"
+    assert found(at, of_link("switch", "host2", hairpin=1), topology=lab)[0] is None
+    assert found(at, of_link("switch", "host2", hairpin=0))[0] is None
 
 
 def test_modes_are_asked_of_siblings_only() -> None:

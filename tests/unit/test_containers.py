@@ -31,7 +31,7 @@ def engine(containers: list[Any], networks: tuple[str, ...] = ("mac_net10",)) ->
 
 def silent(readings: Readings) -> None:
     """host1's engine says nothing."""
-    readings["host1", "docker-failed"] = "connection refused"
+    readings["host1", "docker-failed"] = ["connection refused"]
 
 
 SAID: dict[str, tuple[Change, tuple[Code, str, str, str] | None]] = {

@@ -116,6 +116,30 @@ SAID: dict[str, tuple[str, Change, tuple[Fault, ...], Code, str | None, str | No
         UDP, lambda _: None, (faults.reply_lost(UDP), faults.error(UDP, 3, 3, "172.16.20.11")),
         Code.SERVICE_REFUSED, "bbox4", "udp port 7",
     ),
+    "led to where nobody listens": (
+        UDP, lambda readings: readings["bbox4", "firewall"].append(
+            rule("nat", "-A PREROUTING -p udp -m udp --dport 7 -j REDIRECT --to-ports 9")),
+        (faults.reply_lost(UDP), faults.error(UDP, 3, 3, "172.16.20.11")), Code.SERVICE_REFUSED,
+        "bbox4", "-A PREROUTING -p udp -m udp --dport 7 -j REDIRECT --to-ports 9",
+    ),
+    "NAT by another interface": (
+        ROUTED, lambda readings: readings[GW, "firewall"].__setitem__(
+            2, rule("nat", "-A POSTROUTING -o eth1 -j MASQUERADE")), (unmasked(ROUTED),),
+        Code.WRONG_INTERFACE_IN_RULE, GW, "-A POSTROUTING -o eth1 -j MASQUERADE",
+    ),
+    "NAT of what is not to be translated": (
+        DIRECT, lambda _: None, (readdressed(DIRECT, "bbox3:eth0 (in)", src_ip="172.16.10.77"),),
+        Code.UNKNOWN, None, None,
+    ),
+    "an end of a blocked cell is down": (
+        LAYER2, of_link("bbox4", "eth0", up=False), (faults.refused(LAYER2, 100),),
+        Code.ENDPOINT_DOWN, "bbox4", "eth0",
+    ),
+    "two have the address of a blocked cell's end": (
+        BEYOND, lambda readings: readings["host2", "addresses"].append(
+            {"interface": "lo", "address": "172.16.10.10/32", "scope": "global"}),
+        (faults.refused(BEYOND, 22),), Code.DUPLICATE_ADDRESS, "host2", "172.16.10.10/32",
+    ),
     "rejected at the gateway": (
         UDP, lambda readings: readings[GW, "firewall"].insert(
             1, rule("filter", "-A FORWARD -p udp -j REJECT")),
@@ -333,6 +357,24 @@ def test_unknown_says_what_was_ruled_out() -> None:
     ruled_out = one.message.partition("ruled out: ")[2].split(", ")
     assert {"ip-forward-off", "forward-policy-drop", "rp-filter-drop"} <= set(ruled_out)
     assert one.fix == ""
+
+
+JUMBO = "routed-bbox1-to-bbox2-icmp:8972"
+
+
+def test_what_a_router_must_say_may_be_dropped_by_its_own_rule() -> None:
+    """The black hole of path MTU discovery: it went no further, and nobody is told."""
+    text = "-A OUTPUT -p icmp -m icmp --icmp-type fragmentation-needed -j DROP"
+
+    def change(readings: Readings) -> None:
+        readings[GW, "firewall"].append(rule("filter", text))
+
+    lab = shipped("jumbo")
+    silent = faults.reply_lost(JUMBO, "error")
+    found = diagnosed((JUMBO,), change, silent, lab=lab)
+    assert only(found) == (Code.OUTPUT_DROP, GW, text)
+    found = diagnosed((JUMBO,), lambda _: None, silent, lab=lab)
+    assert only(found) == (Code.UNKNOWN, None, None)
 
 
 def test_an_external_router_is_not_looked_into() -> None:

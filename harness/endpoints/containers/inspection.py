@@ -10,15 +10,25 @@ from harness.endpoints.containers.client import connected
 from harness.worker import engine
 from harness.worker import evidence as worker_evidence
 
+FAILED = "docker-failed"
+"""What stands for the readings of an engine that does not answer."""
+
 
 def evidence(wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Read (node, kind) pairs, the kinds of `READERS` included; see `worker.evidence.read`."""
+    """Read (node, kind) pairs, the kinds of `READERS` included; see `worker.evidence.read`.
+
+    Of an engine that does not answer there is a reading of the kind `docker-failed` instead.
+    """
     own = [(node, kind) for node, kind in wanted if kind in READERS]
     found = worker_evidence.read([(node, kind) for node, kind in wanted if kind not in READERS])
     for node, kind in own:
         command, read = READERS[kind]
-        parsed, raw = read(node)
-        found.append({"node": node, "kind": kind, "command": command, "parsed": parsed, "raw": raw})
+        said = kind
+        try:
+            parsed, raw = read(node)
+        except OSError as error:
+            said, parsed, raw = FAILED, [str(error)], f"{error}\n"
+        found.append({"node": node, "kind": said, "command": command, "parsed": parsed, "raw": raw})
     return found
 
 
