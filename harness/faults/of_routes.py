@@ -116,12 +116,14 @@ ADDRESSES = (
         "host2's loopback has bbox1's address as well, for which it answers everywhere.",
         do.address_more("host2", "lo", "172.16.10.10/32"),
         (Code.DUPLICATE_ADDRESS,),
+        steady=False,
     ),
     Fault(
         "duplicate-address-at-host1",
         "host1 itself has bbox4's address as well.",
         do.address_more("host1", IN20, "172.16.20.11/32"),
         (Code.DUPLICATE_ADDRESS,),
+        steady=False,
     ),
 )  # fmt: skip
 
