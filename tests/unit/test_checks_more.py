@@ -97,18 +97,6 @@ def test_a_rule_on_the_wire_is_named_by_what_it_asks(condition: Any, code: Code)
     assert finding.code is code
 
 
-def test_a_container_that_does_not_run_is_asked_first() -> None:
-    """What its engine says comes before what its interface says."""
-
-    def change(readings: Readings) -> None:
-        readings["host1", "docker-containers"] = []
-        named(readings, "bbox1", "eth0")["up"] = False
-
-    finding, _ = found(AT_SENDER, change)
-    assert finding is not None
-    assert finding.code is Code.CONTAINER_NOT_RUNNING
-
-
 def test_a_router_that_does_no_arp() -> None:
     """It has no neighbour entries of itself to flush."""
     asked = replace(ASKED, node="gateway", near=Point("gateway", "eth2.20", "in"))

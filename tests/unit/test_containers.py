@@ -13,7 +13,7 @@ from harness.sightings import find
 from harness.verdict import judge
 from tests.unit.labs import TUTORIAL, cells_of
 from tests.unit.play import play
-from tests.unit.sick import Change, Readings, lab_of
+from tests.unit.sick import Change, Readings, lab_of, named
 
 CELL = "routed-bbox1-to-bbox3-icmp"
 WHY = "the container bbox1 on host1 does not run (exited, exit code 0)"
@@ -25,9 +25,10 @@ MAKE = (
 
 
 def said(container: dict[str, Any] | None, *, answers: bool = True) -> Change:
-    """host1's engine says this."""
+    """host1's engine says this, which comes before what the interface says."""
 
     def change(readings: Readings) -> None:
+        named(readings, "bbox1", "eth0")["up"] = False
         if container is not None:
             readings["bbox1", "container"] = container
         readings["host1", "engine"] = {"answers": answers, "said": "Connection refused"}
