@@ -8,7 +8,7 @@ import ctypes
 def give_back() -> None:
     """Give back what is free in the heap (malloc_trim(3)); nothing where the C library is no glibc.
 
-    Two milliseconds after a sweep of a large lab, which leaves 20 MiB.
+    Seven MiB of a worker after a sweep of 100 endpoints, fifteen of who judged them.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

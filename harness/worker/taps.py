@@ -42,9 +42,6 @@ STAMPING_S, STAMPING_STEP_S = 1.0, 0.0005
 """The longest wait for the kernel's stamps, and how often it is looked. Without them sweeps go on:
 verdicts do not rest on them."""
 
-_room = memoryview(bytearray(SNAP_OCTETS))
-"""What frames are received into: octets of their own for each would be 64 KiB at first, which
-leaves the heap in pieces."""
 _stamping: dict[str, socket.socket] = {}
 """By the node that it is in: the one socket that has the kernel stamp packets."""
 _open: dict[tuple[str, str, int], Tap] = {}
@@ -86,7 +83,7 @@ class Tap:
         found: list[Sighting] = []
         while True:
             try:
-                size, ancillary, _, address = self.socket.recvmsg_into([_room], 128)
+                octets, ancillary, _, address = self.socket.recvmsg(SNAP_OCTETS, 128)
             except BlockingIOError:
                 return found
             except OSError as error:
@@ -95,7 +92,7 @@ class Tap:
                     return found
                 continue
             outgoing = 1 if address[2] == PACKET_OUTGOING else 0
-            found.append((self.number, *_restored(bytes(_room[:size]), ancillary, outgoing)))
+            found.append((self.number, *_restored(octets, ancillary, outgoing)))
 
     def count(self) -> dict[str, Any]:
         """What the tap got and lost since it was last asked; a socket that has ended is down.
