@@ -5,7 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 comma := ,
 # What decides is pure, and every branch of it is tested.
-PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon catalogue causes commands diagnosis/* endpoints/docker endpoints/namespace errors expectations faults/change faults/fault faults/filters faults/grammar faults/listing faults/predict faults/table faults/tried flow forwarding frame/* hoststate judge layer2 matrix \
+PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon catalogue causes commands diagnosis/* endpoints/docker endpoints/namespace errors expectations faults/change faults/fault faults/filters faults/grammar faults/listing faults/opinion faults/predict faults/table faults/tried flow forwarding frame/* hoststate judge layer2 matrix \
 	normal observe path pcapng plan record schedule sightings steps unrouted verdict walk report/* topology/*,harness/$(module).py))
 USER_ID := $(shell id -u)
 
