@@ -135,11 +135,8 @@ class Places:
         must = cell.expectation.outcome is Outcome.REACHED or cell.expectation.arrives
         if not must or seen.outcome is Outcome.REACHED:
             return None
-        wave = self._waves.get(verdict.token)
         every = self._sightings.by_token.get(verdict.token, [])
-        if wave is None:
-            return None
-        looker = _Way(self._topology, cell, wave, every, self._questions)
+        looker = _Way(self._topology, cell, self._waves[verdict.token], every, self._questions)
         return looker.lost(is_reply=False) or looker.lost(is_reply=True)
 
 

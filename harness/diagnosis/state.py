@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from harness.report.model import Evidence
@@ -148,11 +148,6 @@ def moment(entry: Evidence) -> str:
     return entry.name.rpartition("/")[2]
 
 
-def same_subnet(address: str, cidr: str) -> bool:
-    """Whether an address is in the network of another, given with its prefix length."""
-    return ip_address(address) in ip_interface(cidr).network
-
-
 def within(address: str | None, network: str | None) -> bool:
     """Whether an address is in a network; every one is in no network at all."""
     return network is None or (address is not None and _in(address, network))
@@ -169,8 +164,3 @@ def _age(entry: Evidence) -> int:
 
 def _length(route: dict[str, Any]) -> int:
     return -1 if route["dst"] == "default" else ip_network(route["dst"], strict=False).prefixlen
-
-
-def newest(evidence: Iterable[Evidence], stage: str) -> State:
-    """The state of one stage."""
-    return State(tuple(entry for entry in evidence if entry.stage == stage))
