@@ -8,7 +8,7 @@ comma := ,
 PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon catalogue causes commands diagnosis/* dockerstate \
 	endpoints/docker endpoints/engine_errors endpoints/gateway endpoints/namespace endpoints/reference \
 	endpoints/refusals errors expectations faults/change faults/fault faults/filters faults/grammar faults/listing \
-	faults/predict faults/table faults/tried flow forwarding frame/* hoststate judge layer2 matrix normal observe \
+	faults/opinion faults/predict faults/table faults/tried flow forwarding frame/* hoststate judge layer2 matrix normal observe \
 	path pcapng pings plan record schedule sightings steps unrouted verdict walk report/* topology/*,harness/$(module).py))
 USER_ID := $(shell id -u)
 

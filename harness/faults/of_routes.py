@@ -264,7 +264,7 @@ NEIGHBOURS = (
             do.sysctl(GATEWAY, f"net.ipv4.conf.{{}}.proxy_arp {IN10}", "1", "0"),
             do.sysctl(GATEWAY, f"net.ipv4.neigh.{{}}.proxy_delay {IN10}", "0", "80"),
         ),
-        (Code.PROXY_ARP_LEAK, Code.DEFAULT_ROUTE_WRONG),
+        (Code.PROXY_ARP_LEAK, Code.DEFAULT_ROUTE_WRONG, Code.ASYMMETRIC_PATH),
         steady=False,
     ),
     Fault(

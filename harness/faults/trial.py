@@ -9,7 +9,7 @@ from harness.causes import Code, Diagnosis
 from harness.faults import oracle
 from harness.faults.bench import Bench, inject
 from harness.faults.fault import Fault
-from harness.flow import L3_KINDS, Cell, Verdict
+from harness.faults.opinion import Answers, compared, read
 from harness.handle import LiveLab, Process
 from harness.lab import Lab
 
@@ -17,12 +17,6 @@ PATIENCE_S = 2.5
 """How long the oracle waits: two of the kernel's ARP retries, 1 s each."""
 ROUNDS = 3
 """How often what diagnoses say is done: one fault may hide another, and no more than two."""
-WITH_PATH = ("where it must not be", "not by way of")
-"""What a verdict knows of a way, and no socket can."""
-
-Answers = dict[tuple[str, str, str], tuple[str, int] | None]
-"""By (protocol, source, destination) of what was answered: (source address, TTL) as it came in; of
-TCP None."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +58,9 @@ def trial(bench: Bench, fault: Fault) -> Trial:
     red = {one.cell.id for one in first.verdicts if not one.ok}
     return Trial(
         fault,
-        tuple(said for one in first.verdicts for said in _compared(bench.lab, one, answers)),
+        tuple(
+            said for one in first.verdicts for said in compared(bench.lab.topology, one, answers)
+        ),
         tuple(wrong),
         len(first.diagnoses),
         sum(one.code is Code.UNKNOWN for one in first.diagnoses),
@@ -111,7 +107,7 @@ def asked(lab: Lab) -> Answers:
         came = {name: process.output for name, process in listening.items()}
         for process in listening.values():
             process.stop()
-    return _answers(addresses, answered, came)
+    return read(addresses, answered, came)
 
 
 def _others(addresses: dict[str, str], own: str) -> list[str]:
@@ -123,47 +119,3 @@ def _said(process: Process) -> str:
     said = process.output
     process.stop()
     return said
-
-
-def _answers(addresses: dict[str, str], answered: dict[str, str], came: dict[str, str]) -> Answers:
-    names = {address: name for name, address in addresses.items()}
-    seen = {}
-    for name, said in came.items():
-        for line in said.splitlines()[1:]:
-            protocol, source, ttl, mark = line.split(maxsplit=3)
-            asker = mark.partition(">")[0]
-            seen[protocol, names.get(asker), name] = (source, int(ttl))
-    found: Answers = {}
-    for name, said in answered.items():
-        for line in said.splitlines()[:-1]:
-            protocol, address = line.split()
-            key = protocol, name, names[address]
-            found[key] = seen.get(key)
-    return found
-
-
-def _compared(lab: Lab, verdict: Verdict, answers: Answers) -> list[str]:
-    """What the oracle says otherwise of a cell that it can say something of."""
-    cell = verdict.cell
-    ends = lab.topology.endpoint_vlans
-    if (
-        cell.probe.kind not in L3_KINDS
-        or cell.probe.argument
-        or not {cell.src, cell.dst} <= ends.keys()
-    ):
-        return []
-    key = cell.probe.kind, cell.src, cell.dst
-    reached = key in answers and _as_expected(cell, answers[key])
-    if verdict.ok and not reached:
-        return [f"{cell.id}: false pass; the oracle has {answers.get(key, 'no answer')}"]
-    of_the_way = verdict.reached and (
-        cell.probe.kind == "tcp" or any(word in verdict.why for word in WITH_PATH)
-    )
-    if not verdict.ok and reached and not of_the_way:
-        return [f"{cell.id}: {verdict.ruling} ({verdict.why}), but plain sockets reach"]
-    return []
-
-
-def _as_expected(cell: Cell, seen: tuple[str, int] | None) -> bool:
-    expected = cell.expectation
-    return seen is None or seen == (expected.seen_source, expected.ttl)

@@ -34,7 +34,6 @@ OVERHEAD = {"icmp": 28, "icmp6": 48}
 """Octets of an IP header (RFC 791, RFC 8200) and an echo request's (RFC 792, RFC 4443)."""
 EPHEMERAL = 32768
 """The first of net.ipv4.ip_local_port_range."""
-PORT_OCTETS = 2
 NET_UNREACHABLE, FRAGMENTATION_NEEDED, EXPIRED = (3, 0), (3, 4), (11, 0)
 HOST_UNREACHABLE, PORT_UNREACHABLE, PROHIBITED = (3, 1), (3, 3), (3, 13)
 """ICMP types and codes (RFC 792, RFC 1812)."""
