@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.dockerstate import ContainerState, NetworkState, Rule
     from harness.handle import LiveLab
     from harness.healing import Contact, Restarted
+    from harness.imposing import Imposed
     from harness.lab import Lab
     from harness.lifecycle import Container, Engine
     from harness.mistakes import Refusal
@@ -176,6 +177,24 @@ def _engine_restart(
         return engine_restarts[live_restore]
 
     return engine_restart
+
+
+@pytest.fixture(name="engine_rules_once", scope="session")
+def _engine_rules_once() -> list[Imposed]:
+    """What was measured already: one restart is for all tests that ask about it."""
+    return []
+
+
+@pytest.fixture(name="engine_rules")
+def _engine_rules(lab: LiveLab, engine_rules_once: list[Imposed], record_property: Any) -> Imposed:
+    """What an engine's own rules do to macvlan; how many packets met them is recorded."""
+    from harness import imposing
+
+    _need_engines(lab)
+    if not engine_rules_once:
+        engine_rules_once.append(imposing.beside_rules(lab.lab))
+        record_property(MEASURED, str(engine_rules_once[0]))
+    return engine_rules_once[0]
 
 
 @pytest.fixture(name="refusal")

@@ -115,15 +115,17 @@ class Engine:
         """The containers that run on it."""
         return tuple(sorted(self._lab.call(lifecycle.running, self.host)))
 
-    def restart(self, *, live_restore: bool) -> None:
+    def restart(self, *, live_restore: bool, bridge: str = "") -> None:
         """`systemctl restart docker`, with or without live-restore in its daemon.json.
 
-        Containers that run then are entered again; those that ended are to be started.
+        Containers that run then are entered again; those that ended are to be started. With an
+        address for docker0, `198.51.100.1/24`, the engine makes that bridge and handles iptables
+        from now on, as engines do unless they are told not to.
         """
         carried = [end for end in self._lab.topology.endpoints if end.host == self.host]
         restart: Step = {
             "do": "engine-restart", "node": self.host, "live_restore": live_restore,
-            "argv": ["systemctl", "restart", "docker"],
+            "bridge": bridge, "argv": ["systemctl", "restart", "docker"],
         }  # fmt: skip
         let_go = {"do": "let-go", "nodes": [end.name for end in carried]}
         self._lab.change((let_go, restart), lifecycle.apply)

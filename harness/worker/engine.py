@@ -119,8 +119,15 @@ def configure(node: str, settings: dict[str, Any]) -> None:
     _running[node].send_signal(signal.SIGHUP)
 
 
-def restart(node: str) -> None:
-    """End a host's engine, as `systemctl restart docker` does, and start it as it was."""
+def restart(node: str, bridge: str = "") -> None:
+    """End a host's engine, as `systemctl restart docker` does, and start it as it was.
+
+    Given a `bridge`, one that has touched no rules makes docker0 and handles iptables from now on.
+    """
+    program, had = _asked[node]
+    if bridge and not had:
+        _iptables(node)
+        _asked[node] = (program, bridge)
     before = _running[node]
     before.terminate()
     try:

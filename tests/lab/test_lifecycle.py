@@ -18,13 +18,14 @@ MEASURED = (
     r"bbox1 remade with another mac, its old MAC address remembered: answers bbox3 after \d",
     r"engine of host1 restarted with live-restore: 2 of 2 containers run on; icmp: 0 of \d+ lost",
     r"engine of host1 restarted without live-restore: 0 of 2 containers run on; icmp: [1-9]\d* of ",
+    r"host1's engine with docker0 and iptables: \d+ rules, 0 of them met by a packet; 128 of 128 ",
 )
 MUTANT = """
 from harness import healing, lifecycle
 from harness.endpoints import engine_errors
 
 restart = lifecycle.Engine.restart
-lifecycle.Engine.restart = lambda self, *, live_restore: restart(self, live_restore=False)
+lifecycle.Engine.restart = lambda self, *, live_restore, bridge='': restart(self, live_restore=False)
 lifecycle.Container.connect = lambda self: None
 engine_errors.named = lambda step, said: said
 healing.LIMIT_S = 1.0

@@ -99,7 +99,7 @@ def _engine_restart(step: Step) -> None:
         if time.monotonic() > deadline:
             raise OSError(f"dockerd on {host} did not take live-restore within {DEADLINE_S:.0f} s")
         time.sleep(STEP_S)
-    engine.restart(host)
+    engine.restart(host, step["bridge"])
     engine.wait(host)
 
 
