@@ -30,10 +30,9 @@ def _attached(scene: Scene) -> Finding | None:
     place = scene.place
     near = scene.place.node if place.node != "switch" else place.peer
     for node in dict.fromkeys((*_ends(scene), near, place.peer)):
-        if node != "switch":
-            found = links.attached(scene.lab, node, place.vlan)
-            if found:
-                return found
+        found = links.attached(scene.lab, node, place.vlan)
+        if found:
+            return found
     return None
 
 

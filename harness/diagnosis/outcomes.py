@@ -270,13 +270,9 @@ def _another_way(lab: Lab, verdict: Verdict) -> Finding | None:
     """It passed a router that is not on its way, or another one than it must."""
     cell = verdict.cell
     dst = address_of(lab.topology.over(cell.probe), cell.dst, cell.src)
-    if dst is None:
-        return None
-    for node in (cell.src, *cell.expectation.via):
-        found = _astray(lab, cell, node, dst)
-        if found:
-            return found
-    return None
+    nodes = (cell.src, *cell.expectation.via) if dst else ()
+    found = (_astray(lab, cell, node, str(dst)) for node in nodes)
+    return next(filter(None, found), None)
 
 
 def _astray(lab: Lab, cell: Cell, node: str, dst: str) -> Finding | None:

@@ -288,7 +288,8 @@ def proxy(scene: Scene, owner: str) -> Finding | None:
 
 def _moved(scene: Scene, target: str) -> Finding | None:
     """The target's own MAC address is not what it must be."""
-    interface = scene.lab.interface(target, scene.place.vlan)
+    at_wire = scene.place.kind is Kind.WIRE
+    interface = scene.lab.interface(target, scene.place.vlan) if at_wire else scene.interface
     link = scene.state.link(target, interface)
     if link is None or link["mac"] == scene.lab.mac(target):
         return None
