@@ -199,7 +199,7 @@ def _twice(scene: Scene) -> Finding | None:
 def _proxied(scene: Scene) -> Finding | None:
     """Whether somebody answers for others."""
     for node in scene.state.nodes("conf"):
-        found = routing.proxy(scene, node) if node != "switch" else None
+        found = routing.proxy(scene.lab, node) if node != "switch" else None
         if found:
             return found
     return None
