@@ -30,10 +30,9 @@ def _attached(scene: Scene) -> Finding | None:
     place = scene.place
     near = scene.place.node if place.node != "switch" else place.peer
     for node in dict.fromkeys((*_ends(scene), near, place.peer)):
-        if node != "switch":
-            found = links.attached(scene.lab, node, place.vlan)
-            if found:
-                return found
+        found = links.attached(scene.lab, node, place.vlan)
+        if found:
+            return found
     return None
 
 
@@ -200,7 +199,7 @@ def _twice(scene: Scene) -> Finding | None:
 def _proxied(scene: Scene) -> Finding | None:
     """Whether somebody answers for others."""
     for node in scene.state.nodes("conf"):
-        found = routing.proxy(scene, node) if node != "switch" else None
+        found = routing.proxy(scene.lab, node) if node != "switch" else None
         if found:
             return found
     return None

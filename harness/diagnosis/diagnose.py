@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from harness import walk
 from harness.causes import Cause, Code, Diagnosis, merged
-from harness.diagnosis import outcomes, traffic, untold
+from harness.diagnosis import leaks, outcomes, traffic, untold
 from harness.diagnosis.chains import chains
 from harness.diagnosis.checks import FIRST, THEN
 from harness.diagnosis.filtering import Counted
@@ -186,7 +186,7 @@ class _Doctor:
         must = expected.outcome is Outcome.REACHED or expected.arrives
         if seen.strays or (not must and (seen.arrived or seen.outcome is Outcome.REACHED)):
             retag = self._retags.get(verdict.cell.id)
-            found = outcomes.reached(lab, verdict)
+            found = leaks.reached(lab, verdict)
             return found or (of_retag(lab, retag) if retag else None)
         found = outcomes.small_at_source(lab, verdict)
         if found is None and not must:

@@ -1,4 +1,4 @@
-"""What came of a probe that was not lost: refused, rejected, altered, or where it must not be."""
+"""What came of a probe that was not lost: refused, rejected, too big, or altered."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from harness.diagnosis import links, routing, stack
 from harness.diagnosis.chains import Condition
 from harness.diagnosis.filtering import Flow, answer, ended_by, family_of, length_of, protocol_of
 from harness.diagnosis.scene import Finding, Lab, assigned, ip_of
-from harness.diagnosis.state import State
 from harness.expectations import TTL
 from harness.flow import Cell, Outcome, Verdict
 from harness.observe import address_of
@@ -270,13 +269,9 @@ def _another_way(lab: Lab, verdict: Verdict) -> Finding | None:
     """It passed a router that is not on its way, or another one than it must."""
     cell = verdict.cell
     dst = address_of(lab.topology.over(cell.probe), cell.dst, cell.src)
-    if dst is None:
-        return None
-    for node in (cell.src, *cell.expectation.via):
-        found = _astray(lab, cell, node, dst)
-        if found:
-            return found
-    return None
+    nodes = (cell.src, *cell.expectation.via) if dst else ()
+    found = (_astray(lab, cell, node, str(dst)) for node in nodes)
+    return next(filter(None, found), None)
 
 
 def _astray(lab: Lab, cell: Cell, node: str, dst: str) -> Finding | None:
@@ -293,75 +288,3 @@ def _astray(lab: Lab, cell: Cell, node: str, dst: str) -> Finding | None:
     if routes[0]["dst"] == "default":
         fix = f"{word} route replace default via {expected[0]}"
     return Finding(Code.EXTRA_HOP, node, text, message, fix, shown)
-
-
-def reached(lab: Lab, verdict: Verdict) -> Finding | None:
-    """It arrived, or was seen, where it must not be."""
-    cell, seen = verdict.cell, verdict.observation
-    vlan = walk.vlan_of(lab.topology, cell.src, cell.dst)
-    strays = (hop.point.node for hop in seen.strays if hop.point.node != "switch")
-    for node in dict.fromkeys((cell.src, cell.dst, *strays)):
-        found = links.attached(lab, node, vlan)
-        if found:
-            return found
-    if cell.probe.kind == "arp" or seen.outcome is Outcome.REACHED:
-        for node in lab.state.nodes("conf"):
-            found = _proxy(lab.state, node)
-            if found:
-                return found
-    return _hairpin(lab, cell) or _mode(lab, cell) or _forwarding(lab, cell)
-
-
-def _proxy(state: State, node: str) -> Finding | None:
-    names = ("all", *state.links(node))
-    for name in names:
-        key = f"net.ipv4.conf.{name}.proxy_arp"
-        if state.sysctl(node, key) == "1":
-            message = f"{node} answers ARP for addresses that are not its own: {key} is 1"
-            shown = state.cite(node, "conf")
-            return Finding(Code.PROXY_ARP_LEAK, node, key, message, assigned(key, 0), shown)
-    return None
-
-
-def _hairpin(lab: Lab, cell: Cell) -> Finding | None:
-    """A switch port that sends frames back to where they came from."""
-    host = walk.carrier(lab.topology, cell.src)
-    if host != walk.carrier(lab.topology, cell.dst):
-        return None
-    port = lab.topology.port(host)
-    link = lab.state.link("switch", port)
-    if not link or not link.get("hairpin") or lab.topology.host(host).hairpin:
-        return None
-    message = f"the switch port {port} sends frames back to {host} (hairpin)"
-    fix = f"ip link set {port} type bridge_slave hairpin off"
-    shown = lab.state.cite("switch", "links")
-    return Finding(Code.MACVLAN_PARENT_ISOLATION, "switch", port, message, fix, shown)
-
-
-def _mode(lab: Lab, cell: Cell) -> Finding | None:
-    for node in (cell.src, cell.dst):
-        end = lab.endpoint(node)
-        link = lab.state.link(node, "eth0") if end else None
-        expected = lab.topology.vlan(end.vlan).mode if end else ""
-        found = (link or {}).get("macvlan_mode")
-        if found and found != expected:
-            message = f"{node}'s eth0 is in mode {found}, not {expected}"
-            fix = f"ip link set eth0 type macvlan mode {expected}"
-            shown = lab.state.cite(node, "links")
-            return Finding(
-                Code.MACVLAN_MODE_ISOLATES, node, f"eth0 mode {found}", message, fix, shown
-            )
-    return None
-
-
-def _forwarding(lab: Lab, cell: Cell) -> Finding | None:
-    """A host that routes where nobody must."""
-    if cell.probe.is_layer2:
-        return None
-    for host in lab.topology.hosts:
-        key = "net.ipv4.ip_forward"
-        if lab.router(host.name) is None and lab.state.sysctl(host.name, key) == "1":
-            message = f"{host.name} forwards, and is no router in this stage: {key} is 1"
-            shown = lab.state.cite(host.name, "conf", "sysctls")
-            return Finding(Code.EXTRA_HOP, host.name, key, message, assigned(key, 0), shown)
-    return None

@@ -244,7 +244,7 @@ def without_arp(scene: Scene, node: str, interface: str) -> Finding:
 
 def _answered_by(scene: Scene, owner: str, target: str, address: str) -> Finding | None:
     """Somebody else answered for the address: it has it too, or it answers for others."""
-    return twice(scene.lab, address, target) or proxy(scene, owner)
+    return twice(scene.lab, address, target) or proxy(scene.lab, owner)
 
 
 def twice(lab: Lab, address: str, rightful: str) -> Finding | None:
@@ -268,27 +268,28 @@ def twice(lab: Lab, address: str, rightful: str) -> Finding | None:
     return None
 
 
-def proxy(scene: Scene, owner: str) -> Finding | None:
+def proxy(lab: Lab, owner: str) -> Finding | None:
     """Whether a node answers ARP for others."""
-    names = ("all", *scene.state.links(owner))
+    names = ("all", *lab.state.links(owner))
     key = next(
         (
             f"net.ipv4.conf.{name}.proxy_arp"
             for name in names
-            if scene.state.sysctl(owner, f"net.ipv4.conf.{name}.proxy_arp") == "1"
+            if lab.state.sysctl(owner, f"net.ipv4.conf.{name}.proxy_arp") == "1"
         ),
         None,
     )
     if key is None:
         return None
     message = f"{owner} answers ARP for addresses that are not its own: {key} is 1"
-    shown = scene.state.cite(owner, "conf") or scene.state.cite(owner, "sysctls")
+    shown = lab.state.cite(owner, "conf") or lab.state.cite(owner, "sysctls")
     return Finding(Code.PROXY_ARP_LEAK, owner, key, message, assigned(key, 0), shown)
 
 
 def _moved(scene: Scene, target: str) -> Finding | None:
     """The target's own MAC address is not what it must be."""
-    interface = scene.lab.interface(target, scene.place.vlan)
+    at_wire = scene.place.kind is Kind.WIRE
+    interface = scene.lab.interface(target, scene.place.vlan) if at_wire else scene.interface
     link = scene.state.link(target, interface)
     if link is None or link["mac"] == scene.lab.mac(target):
         return None

@@ -9,8 +9,9 @@ import pytest
 
 from harness.causes import Code
 from harness.diagnosis.place import Kind, Place
+from harness.diagnosis.state import State
 from harness.flow import Point
-from tests.unit.labs import shipped
+from tests.unit.labs import NO_DEFAULT_ROUTE, altered, shipped
 from tests.unit.sick import (
     ASKED,
     ASKING,
@@ -21,9 +22,13 @@ from tests.unit.sick import (
     Change,
     Readings,
     found,
+    lab_of,
+    link,
     named,
     place,
+    policy,
     route,
+    rule,
 )
 from tests.unit.test_checks import (
     BACK,
@@ -32,6 +37,7 @@ from tests.unit.test_checks import (
     UNHEARD,
     match,
     nft,
+    of_link,
     payload,
     put,
 )
@@ -77,7 +83,7 @@ WIRE_RULES: list[tuple[Any, Code]] = [
     (match({"meta": {"key": "l4proto"}}, "icmp"), Code.L4_FILTERED),
     (match({"meta": {"key": "length"}}, 20, ">"), Code.MTU_MISMATCH),
 ]
-FLOWS = {
+FLOWS: dict[Code, dict[str, Any]] = {
     Code.MULTICAST_LOST_TO_MACVLAN: {"dst_mac": "03:88:b5:00:00:01"},
     Code.ARP_FILTERED: {"family": "arp"},
     Code.NDP_FILTERED: {"family": "ip6", "protocol": "ndp"},
@@ -145,3 +151,106 @@ def test_a_host_sends_into_vlans_where_it_is_no_router() -> None:
     )
     finding, _ = found(at, change)
     assert finding is None
+
+
+SAID: dict[str, tuple[Place, Change, Code | None]] = {
+    "the gateway's MAC address was changed": (
+        replace(TO_GATEWAY, flow=replace(TO_GATEWAY.flow, dst_mac="02:00:00:00:00:99")),
+        of_link("gateway", "eth2.10", mac="02:00:00:00:00:99"),
+        Code.DUPLICATE_MAC,
+    ),
+    "a carrier's leg is gone": (
+        ASKING,
+        lambda readings: readings["host2", "links"].remove(named(readings, "host2", "eth2.20")),
+        Code.SUBINTERFACE_MISSING,
+    ),
+    "a question goes where a route leads": (
+        replace(
+            AT_SENDER, asker="bbox1", asked="gateway", next_hop="172.16.10.1",
+            flow=replace(AT_SENDER.flow, family="arp"),
+        ),
+        put("bbox1", "tables", route("172.16.10.1/32", None, "lo")),
+        Code.ROUTE_BLACKHOLE,
+    ),
+    "somebody answers for others": (
+        replace(AT_RECEIVER, flow=replace(AT_RECEIVER.flow, protocol="")),
+        lambda readings: readings["bbox2", "conf"].update(
+            {"net.ipv4.conf.all.proxy_arp": "1"}
+        ),
+        Code.PROXY_ARP_LEAK,
+    ),
+    "a queue as long as usual": (
+        ON_WIRE,
+        lambda readings: readings.update({("bbox4", "macvlan"): [{"name": "eth0", "queue": 1000}]}),
+        None,
+    ),
+    "rp_filter where routes lead back": (
+        AT_ROUTER,
+        lambda readings: readings["gateway", "conf"].update({"net.ipv4.conf.all.rp_filter": "1"}),
+        None,
+    ),
+    "no rule for this, and the policy is DROP": (
+        AT_ROUTER,
+        lambda readings: readings.update({("gateway", "firewall"): [
+            policy("filter", "FORWARD", "DROP"),
+            rule("filter", "-A FORWARD -m state --state ESTABLISHED -j ACCEPT"),
+            rule("filter", "-A FORWARD -p udp -j DROP"),
+        ]}),
+        Code.FORWARD_RULE_MISSING,
+    ),
+    "large, out of an interface that the model does not have": (
+        replace(LARGE, far=Point("gateway", "eth9", "out")),
+        lambda readings: readings["gateway", "links"].append(link("eth9", 9, "", mtu=100)), None,
+    ),
+    "a route of the other IP version": (
+        AT_SENDER, put("bbox1", "tables", route("2001:db8::/64", None, "lo", family=6)), None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_rarer_faults(case: str) -> None:
+    """And what looks like one and is none."""
+    at, change, code = SAID[case]
+    finding, _ = found(at, change)
+    assert (finding and finding.code) == code
+
+
+def test_siblings_of_one_host_in_their_mode() -> None:
+    """Both are as they must be."""
+    at = replace(SIBLING, peer="bbox2", far=Point("bbox2", "eth0", "in"))
+    assert found(at, lambda _: None, "bbox1-to-bbox2-icmp")[0] is None
+
+
+def test_a_frame_needs_no_address() -> None:
+    """Layer 2: an endpoint without its address sends it all the same."""
+    assert found(FRAME, put("bbox1", "addresses"), "bbox1-to-bbox3-l2-unicast")[0] is None
+
+
+def test_an_endpoint_without_a_gateway_gets_no_route() -> None:
+    """VLAN 20 names none in this lab."""
+    at = replace(ASKING, asker="bbox2", asked="bbox4")
+
+    def change(readings: Readings) -> None:
+        readings["bbox4", "links"] = []
+
+    finding, _ = found(at, change, "bbox2-to-bbox4-icmp", topology=NO_DEFAULT_ROUTE)
+    assert finding is not None
+    assert finding.fix.endswith("ip -n bbox4 link set eth0 up")
+
+
+def test_passthru_has_its_parents_mac_address() -> None:
+    """No duplicate, though two interfaces have it."""
+    lab = altered("macvlan-two-host", ("network: mac_net20", "network: mac_net20, mode: passthru"))
+    own = of_link("bbox4", "eth0", mac="02:6e:73:00:00:02")
+    assert found(ON_WIRE, own, topology=lab)[0] is None
+
+
+def test_the_newest_reading_counts() -> None:
+    """Before, after, and what was asked when something had failed."""
+    (asked,) = [one for one in lab_of().state.evidence if one.name == "routed/bbox1/conf/asked"]
+    older = [replace(asked, name=f"routed/bbox1/conf/{when}", parsed={"a": when})
+             for when in ("after", "before")]  # fmt: skip
+    assert State((older[0], asked, older[1])).cite("bbox1", "conf") == (asked.name,)
+    assert State(tuple(older)).sysctl("bbox1", "a") == "after"
+    assert State(tuple(older[::-1])).sysctl("bbox1", "a") == "after"

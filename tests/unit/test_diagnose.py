@@ -140,6 +140,11 @@ SAID: dict[str, tuple[str, Change, tuple[Fault, ...], Code, str | None, str | No
             {"interface": "lo", "address": "172.16.10.10/32", "scope": "global"}),
         (faults.refused(BEYOND, 22),), Code.DUPLICATE_ADDRESS, "host2", "172.16.10.10/32",
     ),
+    "it arrived in silence": (
+        ROUTED, lambda readings: readings["bbox4", "firewall"].append(
+            rule("filter", "-A INPUT -j DROP")), (faults.reply_lost(ROUTED),), Code.INPUT_DROP,
+        "bbox4", "-A INPUT -j DROP",
+    ),
     "rejected at the gateway": (
         UDP, lambda readings: readings[GW, "firewall"].insert(
             1, rule("filter", "-A FORWARD -p udp -j REJECT")),

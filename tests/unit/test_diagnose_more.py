@@ -42,7 +42,8 @@ def test_a_leak_by_a_host_that_routes() -> None:
     """Nobody must route in the stage isolated."""
     cell = "isolated-bbox1-to-bbox4-icmp"
     known = cells_of(TUTORIAL, Stage.ISOLATED)
-    record = play(TUTORIAL, [known[cell]], faults.stray_out(cell, "bbox1"))
+    leak = (faults.stray_out(cell, "bbox1"), faults.leaked(cell, Point("bbox4", "eth0", "in")))
+    record = play(TUTORIAL, [known[cell]], *leak)
     sightings = find(record.frames, record.tokens)
     verdicts = judge(TUTORIAL, record, sightings, known.values())
     lost = look(TUTORIAL, record, sightings, verdicts)
@@ -161,3 +162,16 @@ def test_a_reply_may_have_a_way_of_its_own() -> None:
     assert "gw1" in {way.point.node for way in back}
     here = cells_of(TUTORIAL, Stage.ROUTED)[ROUTED]
     assert way_back(TUTORIAL, here, path(TUTORIAL, here)) == turned(path(TUTORIAL, here))
+
+
+def test_rules_and_routes_that_are_not_why() -> None:
+    """A rule that leads elsewhere, but not this; a router that says so has no small interface."""
+    udp = "routed-bbox1-to-bbox4-udp"
+
+    def change(readings: Readings) -> None:
+        others = ("-A PREROUTING -p tcp -j REDIRECT --to-ports 9", "-A PREROUTING -p udp -j ACCEPT")
+        readings["bbox4", "firewall"] += [rule("nat", text) for text in others]
+        readings["bbox4", "firewall"].append(rule("filter", "-A INPUT -p tcp -j ACCEPT"))
+
+    said = (faults.reply_lost(udp), faults.error(udp, 3, 3, "172.16.20.11"))
+    assert only(diagnosed((udp,), change, *said)) == (Code.SERVICE_REFUSED, "bbox4", "udp port 7")

@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from harness.causes import Cause, Code, Diagnosis
 from harness.flow import Outcome, Ruling, Stage
 from harness.report.document import document, raw_files, schema
 from harness.report.model import joined
@@ -206,3 +207,20 @@ def test_readings_of_one_name_are_joined() -> None:
     first = reading("a", parsed=[1, 2], raw="1\n2\n")
     found = joined(first, reading("a", parsed=[2, 3], raw="2\n3\n"))
     assert (found.parsed, found.raw) == ([1, 2, 3], "1\n2\n3\n")
+
+
+def test_causes_and_faults_are_in_the_document() -> None:
+    """Each with just the keys that the schema has for it."""
+    cause = Cause(Code.RAW_DROP, "gateway", "rule", "lost there: a rule drops it")
+    verdict = replace(failed(cell("bbox1", "bbox4")), cause=cause)
+    fault = Diagnosis(Code.RAW_DROP, "gateway", "rule", "a rule drops it", "iptables -F", ("a",))
+    found = document(replace(report(verdict), diagnoses=(fault,)))
+    assert found["cells"][0]["cause"] == {
+        "code": "raw-drop", "node": "gateway", "subject": "rule",
+        "detail": "lost there: a rule drops it",
+    }  # fmt: skip
+    assert found["diagnoses"] == [{
+        "code": "raw-drop", "node": "gateway", "subject": "rule", "message": "a rule drops it",
+        "fix": "iptables -F", "cells": ["a"],
+    }]  # fmt: skip
+    VALIDATOR.validate(found)

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness import live, topology
+from harness.causes import Cause, Code, Diagnosis
 from harness.cli import cli
 from harness.errors import InputError
 from harness.flow import Outcome, Ruling, Stage
@@ -225,3 +226,17 @@ def test_the_verdict_is_the_exit_code(
     assert (shown.exit_code, told.exit_code) == (code, code)
     assert f"\n{ruling.upper()} it arrived" in shown.stdout
     assert json.loads(told.stdout)["verdict"] == ruling
+
+
+def test_a_cause_and_what_mends_it_stand_at_the_end() -> None:
+    """Of a packet that is no pass; nothing is said of causes where it passed."""
+    verdict = explained(ROUTED, faults.lost(ROUTED, "gateway:eth2.20 (out)")).verdict
+    about = (Code.IP_FORWARD_OFF, "gateway", "net.ipv4.ip_forward")
+    fault = Diagnosis(*about, "it does not", "sysctl -w a=1", (ROUTED,))
+    verdict = replace(verdict, cause=Cause(*about, "it does not forward"))
+    found = Explanation(TUTORIAL, verdict, (), (fault,))
+    text = terminal(found, colour=False)
+    said = "cause ip-forward-off: it does not forward"
+    assert text.endswith(f"\n{said}\non gateway: sysctl -w a=1\n")
+    assert document(found)["fix"] == "sysctl -w a=1"
+    assert said in found.verdict.explain()

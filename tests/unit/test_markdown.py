@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from harness.causes import Code, Diagnosis
 from harness.report.markdown import escaped, markdown
 from tests.unit.builders import cell, failed, passed, reading, report, tutorial
 
@@ -75,3 +76,15 @@ def test_the_comment_is_never_too_long() -> None:
     assert len(text.encode()) < 65_536
     assert " more cells; `report.json` has them all.\n" in text
     assert "; and 38 more\n" in text
+
+
+def test_faults_come_before_the_cells() -> None:
+    """Escaped like all that comes from outside, and with what mends them."""
+    fault = Diagnosis(Code.RAW_DROP, "gateway", "rule", "a *rule* drops it", "iptables -F", ("a",))
+    found = markdown(
+        replace(report(), diagnoses=(fault, replace(fault, fix="", code=Code.UNKNOWN)))
+    )
+    assert (
+        "**CAUSE** raw-drop: a \\*rule\\* drops it (1 cell)\n\n- on gateway: iptables -F" in found
+    )
+    assert "**CAUSE** unknown: a" in found

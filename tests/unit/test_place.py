@@ -175,6 +175,20 @@ def test_questions_of_ipv6_are_followed_too() -> None:
     assert (found.flow.family, found.flow.protocol, found.asker) == ("ip6", "ndp", "bbox1")
 
 
+def test_an_advertisement_that_was_not_heard() -> None:
+    """It came in at who asked, and the entry does not have it."""
+    lab = shipped("dual-stack")
+    address = str(lab.ipv6.endpoint("bbox3").address)
+
+    def unheard(draft: Draft) -> None:
+        draft.neighbours["main", "bbox1", address] = Neighbour("bbox1", address, None, "FAILED")
+        draft.seen = [seen for seen in draft.seen if seen.probe != IPV6]
+
+    found = lost_place(IPV6, unheard, lab=lab)
+    assert found is not None
+    assert (found.kind, found.node, found.flow.is_reply) == (Kind.RECEIVER, "bbox1", True)
+
+
 def test_what_passed_and_what_must_not_reach_has_no_place() -> None:
     """Only what must arrive, or be answered, can be lost."""
     blocked = "routed-bbox1-to-bbox4-l2-unicast"

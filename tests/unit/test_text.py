@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.causes import Code, Diagnosis
 from harness.flow import Family, Outcome, Stage, Verdict
 from harness.report.summary import clean, observed, word
 from harness.report.text import COLUMNS, terminal
@@ -196,3 +197,27 @@ def test_the_legend_explains_what_is_there() -> None:
     assert "  reach 2/3  as expected, which is: 2 of 3 probes arrive" in text
     assert "  routed     arrives through a router" in text
     assert "block" not in text
+
+
+FAULT = Diagnosis(
+    Code.IP_FORWARD_OFF, "gateway", "net.ipv4.ip_forward", "gateway does not forward",
+    "sysctl -w net.ipv4.ip_forward=1", tuple(f"cell-{number}" for number in range(24)),
+)  # fmt: skip
+UNTOLD = Diagnosis(Code.UNKNOWN, None, None, "nobody knows", "", ("one",))
+
+
+def test_faults_come_first_and_in_a_line_each() -> None:
+    """One fault with 24 cells is one line, and below it what mends it."""
+    found = replace(report(*broken()), diagnoses=(FAULT, UNTOLD))
+    text = terminal(found, FOLDER, colour=False)
+    assert text.startswith(
+        "CAUSE ip-forward-off: gateway does not forward (24 cells)\n"
+        "  on gateway: sysctl -w net.ipv4.ip_forward=1\n"
+        "CAUSE unknown: nobody knows (1 cell)\n\n"
+    )
+
+
+def test_a_fix_without_a_node_says_no_place() -> None:
+    """Where it is not known whose fault it is."""
+    found = replace(report(*broken()), diagnoses=(replace(FAULT, node=None),))
+    assert "\n  mend it: sysctl -w" in terminal(found, FOLDER, colour=False)

@@ -1,0 +1,70 @@
+"""Frames that arrived, or were seen, where they must not be."""
+
+from __future__ import annotations
+
+from harness import walk
+from harness.causes import Code
+from harness.diagnosis import links, routing
+from harness.diagnosis.scene import Finding, Lab, assigned
+from harness.flow import Cell, Outcome, Verdict
+
+
+def reached(lab: Lab, verdict: Verdict) -> Finding | None:
+    """It arrived, or was seen, where it must not be."""
+    cell, seen = verdict.cell, verdict.observation
+    vlan = walk.vlan_of(lab.topology, cell.src, cell.dst)
+    strays = (hop.point.node for hop in seen.strays if hop.point.node != "switch")
+    for node in dict.fromkeys((cell.src, cell.dst, *strays)):
+        found = links.attached(lab, node, vlan)
+        if found:
+            return found
+    if cell.probe.kind == "arp" or seen.outcome is Outcome.REACHED:
+        for node in lab.state.nodes("conf"):
+            found = routing.proxy(lab, node)
+            if found:
+                return found
+    return _hairpin(lab, cell) or _mode(lab, cell) or _forwarding(lab, cell)
+
+
+def _hairpin(lab: Lab, cell: Cell) -> Finding | None:
+    """A switch port that sends frames back to where they came from."""
+    host = walk.carrier(lab.topology, cell.src)
+    if host != walk.carrier(lab.topology, cell.dst):
+        return None
+    port = lab.topology.port(host)
+    link = lab.state.link("switch", port)
+    if not link or not link.get("hairpin") or lab.topology.host(host).hairpin:
+        return None
+    message = f"the switch port {port} sends frames back to {host} (hairpin)"
+    fix = f"ip link set {port} type bridge_slave hairpin off"
+    shown = lab.state.cite("switch", "links")
+    return Finding(Code.MACVLAN_PARENT_ISOLATION, "switch", port, message, fix, shown)
+
+
+def _mode(lab: Lab, cell: Cell) -> Finding | None:
+    for node in (cell.src, cell.dst):
+        end = lab.endpoint(node)
+        link = lab.state.link(node, "eth0") if end else None
+        expected = lab.topology.vlan(end.vlan).mode if end else ""
+        found = (link or {}).get("macvlan_mode")
+        if found and found != expected:
+            message = f"{node}'s eth0 is in mode {found}, not {expected}"
+            fix = f"ip link set eth0 type macvlan mode {expected}"
+            shown = lab.state.cite(node, "links")
+            return Finding(
+                Code.MACVLAN_MODE_ISOLATES, node, f"eth0 mode {found}", message, fix, shown
+            )
+    return None
+
+
+def _forwarding(lab: Lab, cell: Cell) -> Finding | None:
+    """A host that routes where nobody must."""
+    if cell.probe.is_layer2:
+        return None
+    for host in lab.topology.hosts:
+        key = "net.ipv4.ip_forward"
+        if lab.router(host.name) is None and lab.state.sysctl(host.name, key) == "1":
+            message = f"{host.name} forwards, and is no router in this stage: {key} is 1"
+            shown = lab.state.cite(host.name, "conf", "sysctls")
+            return Finding(Code.EXTRA_HOP, host.name, key, message, assigned(key, 0), shown)
+    return None
