@@ -44,5 +44,7 @@ def _network(
     problem = "is not on" if network in known else "cannot be on, because there is not,"
     message = f"{node} {problem} the network {network}"
     end = lab.topology.endpoint(node)
-    fix = f"docker network connect --ip {end.address} {network} {node}"
+    # Only a container that starts has the interface named as it was.
+    connect = f"docker network connect --ip {end.address} {network} {node}"
+    fix = f"{connect} && docker restart --time 0 {node}"
     return Finding(Code.NETWORK_MISSING, host, network, message, fix, shown)

@@ -125,7 +125,7 @@ class Bench:
     def _possible(self, node: str, fix: str) -> str:
         """A command as this kernel can carry it out: not each has 802.1Q links."""
         if fix.startswith("docker "):
-            return f"docker --host {_engine(node)} {fix.removeprefix('docker ')}"
+            return fix.replace("docker ", f"docker --host {_engine(node)} ")
         if self.lab.facts["vlan_datapath"] == "8021q":
             return fix
         made = f"{sys.executable} -m harness.worker.subinterface add \\1 \\2 \\3 {MTU}"

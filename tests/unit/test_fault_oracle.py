@@ -59,4 +59,6 @@ def test_prints_are_put_together() -> None:
 def test_verdict_against_the_oracle(found: Verdict, answers: Answers, said: str | None) -> None:
     """A pass that sockets deny is told, and a failure that they deny, where they can know."""
     told = compared(TUTORIAL, found, answers)
-    assert [said in one for one in told if said] == [True] * len(told) == [True] * (said is not None)
+    assert (
+        [said in one for one in told if said] == [True] * len(told) == [True] * (said is not None)
+    )
