@@ -34,6 +34,9 @@ def silent(readings: Readings) -> None:
     readings["host1", "docker-failed"] = ["connection refused"]
 
 
+CONNECT = (
+    "docker network connect --ip 172.16.10.10 mac_net10 bbox1 && docker restart --time 0 bbox1"
+)
 SAID: dict[str, tuple[Change, tuple[Code, str, str, str] | None]] = {
     "no engine": (lambda _: None, None),
     "it runs": (engine([RUNNING]), None),
@@ -51,7 +54,7 @@ SAID: dict[str, tuple[Change, tuple[Code, str, str, str] | None]] = {
             Code.NETWORK_MISSING,
             "host1",
             "mac_net10",
-            "docker network connect --ip 172.16.10.10 mac_net10 bbox1",
+            CONNECT,
         ),
     ),
     "there is no such network": (
@@ -60,7 +63,7 @@ SAID: dict[str, tuple[Change, tuple[Code, str, str, str] | None]] = {
             Code.NETWORK_MISSING,
             "host1",
             "mac_net10",
-            "docker network connect --ip 172.16.10.10 mac_net10 bbox1",
+            CONNECT,
         ),
     ),
     "the engine is silent": (silent, (Code.ENGINE_DOWN, "host1", "dockerd", "start dockerd")),
