@@ -19,7 +19,7 @@ from harness.frame import Packet
 from harness.observe import UNRESOLVED, address_of
 from harness.path import ANSWERS, answering, turned, way_back
 from harness.record import Record, Wave
-from harness.sightings import ADVERTISEMENT, NOBODY, SOLICITATION, Leg, Sighting, Sightings
+from harness.sightings import ADVERTISEMENT, NOBODY, Leg, Sighting, Sightings
 from harness.topology import Topology
 
 ARP_REPLY = 2
@@ -93,16 +93,16 @@ class _Questions:
     )
 
     def add(self, point: Point, t_ns: int, packet: Packet) -> None:
-        """Remember a frame if a kernel asks in it, or somebody answers."""
+        """Remember a frame in which a kernel asks, or somebody answers."""
         seen = (point, packet, t_ns)
         if packet.arp_op == ARP_REPLY:
             self.answered[packet.dst_mac or "", packet.arp_spa or ""].append(seen)
         elif packet.arp_op and packet.arp_spa != NOBODY:
             self.asked[packet.src_mac or "", packet.arp_tpa or ""].append(seen)
-        elif packet.nd_target and packet.icmp_type == ADVERTISEMENT:
-            self.answered[packet.dst_mac or "", packet.nd_target].append(seen)
-        elif packet.nd_target and packet.icmp_type == SOLICITATION and not packet.nd_nonce:
-            self.asked[packet.src_mac or "", packet.nd_target].append(seen)
+        elif packet.icmp_type == ADVERTISEMENT:
+            self.answered[packet.dst_mac or "", packet.nd_target or ""].append(seen)
+        else:
+            self.asked[packet.src_mac or "", packet.nd_target or ""].append(seen)
 
 
 class Places:

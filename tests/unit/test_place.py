@@ -189,6 +189,15 @@ def test_an_advertisement_that_was_not_heard() -> None:
     assert (found.kind, found.node, found.flow.is_reply) == (Kind.RECEIVER, "bbox1", True)
 
 
+def test_a_probe_that_asks_is_no_kernels_question() -> None:
+    """A solicitation of the harness has a nonce."""
+    cell = "routed-bbox1-to-bbox3-ndp"
+    lost = faults.lost(cell, "switch:host2 (out)")
+    found = lost_place(cell, lost, lab=shipped("dual-stack"))
+    assert found is not None
+    assert (found.asker, str(found.far)) == ("", "switch:host2 (out)")
+
+
 def test_what_passed_and_what_must_not_reach_has_no_place() -> None:
     """Only what must arrive, or be answered, can be lost."""
     blocked = "routed-bbox1-to-bbox4-l2-unicast"
