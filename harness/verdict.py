@@ -74,7 +74,7 @@ def _blind(topology: Topology, record: Record, observed: tuple[Observed, ...]) -
     lossy = {
         (tap.node, tap.interface)
         for tap in record.taps
-        if tap.drops or (tap.down and tap.node not in absent)
+        if tap.drops or not (tap.lossless or tap.node in absent)
     }
     return [f"{node}:{interface}" for node, interface in sorted(lossy | (needed - lossless))]
 

@@ -164,15 +164,16 @@ def _echo_ignored(scene: Scene) -> Finding | None:
 def _mac(scene: Scene) -> Finding | None:
     """Whether an end of the cell has another MAC address, or another endpoint has that of one."""
     topology, lab, cell = scene.topology, scene.lab, scene.cell
+    shared = [end.name for end in topology.endpoints if topology.vlan(end.vlan).mode == "passthru"]
     for node in (cell.dst, cell.src, *cell.expectation.via):
         vlan = topology.endpoint_vlans.get(node)
-        if vlan is not None and topology.vlan(vlan).mode == "passthru":
+        if node in shared:
             continue  # it has its parent's
         link = scene.state.link(node, "eth0") if vlan is not None else None
         if link and link["mac"] != lab.mac(node):
             return routing.wrong_mac(scene, node, "eth0", link["mac"])
         for other in lab.owners(lab.mac(node)):
-            if other != node and other in topology.endpoint_vlans:
+            if other != node and other in topology.endpoint_vlans and other not in shared:
                 return routing.wrong_mac(scene, other, "eth0", lab.mac(node))
     return None
 

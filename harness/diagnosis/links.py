@@ -38,6 +38,10 @@ def _own_interface(lab: Lab, node: str) -> Finding | None:
     link = lab.state.link(node, "eth0")
     shown = lab.state.cite(node, "links")
     if link is None:
+        own = lab.topology.endpoint(node)
+        below = _subinterface(lab, own.host, own.vlan)
+        if below:
+            return below  # what is on it goes with it
         message = f"{node} has no interface eth0"
         return Finding(Code.ENDPOINT_DOWN, node, "eth0", message, _made_again(lab, node), shown)
     if link["up"]:

@@ -37,20 +37,32 @@ class Tags:
 
     def first(self, seen: Iterable[tuple[Point, Packet]]) -> Retag | None:
         """The first point on the way of these frames where one has a wrong tag."""
-        frames = [one for one in seen if self._is_on_wire(one[0])]
+        every = list(seen)
+        frames = [one for one in every if self._is_on_wire(one[0])]
         sent = {
             (packet.src_mac, packet.dst_mac): _tag(packet)
             for point, packet in frames
             if self._rank(point) == FROM_HOST
         }
+        for point, packet in every:
+            leg = self._leg(point)
+            if leg is not None:
+                sent[packet.src_mac, packet.dst_mac] = leg
         wrong = []
         for point, packet in frames:
             own = self._by_mac.get(packet.src_mac or "")
-            # A host sends into several VLANs: the tag that a frame left with is right.
+            # A host sends into several VLANs: the sub-interface that a frame left by says which, or
+            # else the tag that it left with.
             vlan = sent.get((packet.src_mac, packet.dst_mac)) if own is None else own
             if vlan is not None and vlan != _tag(packet):
                 wrong.append(Retag(point, vlan, _tag(packet)))
         return min(wrong, key=lambda one: self._rank(one.point), default=None)
+
+    def _leg(self, point: Point) -> int | None:
+        """The VLAN of the sub-interface that a frame leaves by."""
+        trunk, _, vlan = point.interface.partition(".")
+        leaves = point.direction == "out" and trunk == self._topology.trunk
+        return int(vlan) if leaves and vlan else None
 
     def _is_on_wire(self, point: Point) -> bool:
         return point.node == "switch" or point.interface == self._topology.trunk

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from harness import walk
 from harness.causes import Code
-from harness.diagnosis import links, routing
+from harness.diagnosis import containers, links, routing
 from harness.diagnosis.scene import Finding, Lab
 from harness.flow import Outcome, Verdict
 from harness.observe import address_of
@@ -21,8 +21,10 @@ def elsewhere(lab: Lab, verdict: Verdict) -> Finding | None:
     cell = verdict.cell
     for node, other in ((cell.src, cell.dst), (cell.dst, cell.src)):
         vlan = walk.vlan_of(lab.topology, node, other)
-        found = links.attached(lab, node, vlan) or links.addressed(
-            lab, node, vlan, ipv6=cell.probe.is_ipv6
+        found = (
+            containers.state_of(lab, node)
+            or links.attached(lab, node, vlan)
+            or links.addressed(lab, node, vlan, ipv6=cell.probe.is_ipv6)
         )
         address = address_of(lab.topology.over(cell.probe), node, other)
         found = found or (routing.twice(lab, address, node) if address else None)

@@ -189,6 +189,14 @@ CASES: dict[str, tuple[Place, Change, Code, str, str, str]] = {
         "type macvlan mode bridge && ip -n bbox1 address add 172.16.10.10/24 dev eth0 && "
         "ip -n bbox1 link set eth0 up && ip -n bbox1 route add default via 172.16.10.1"),
     ),
+    "eth0 is gone with its parent": (
+        AT_SENDER, both(only(B1, "links"), without("host1", "links", name="eth2.10")),
+        Code.SUBINTERFACE_MISSING, "host1", "eth2.10",
+        ("ip link add link eth2 name eth2.10 type vlan id 10 && ip link set eth2.10 up && "
+        "ip link add link eth2.10 name eth0 netns bbox1 address 02:42:ac:10:0a:0a "
+        "type macvlan mode bridge && ip -n bbox1 address add 172.16.10.10/24 dev eth0 && "
+        "ip -n bbox1 link set eth0 up && ip -n bbox1 route add default via 172.16.10.1"),
+    ),
     "the parent is down": (
         ASKING, of_link("host2", "eth2.20", up=False), Code.PARENT_DOWN, "host2", "eth2.20",
         "ip link set eth2.20 up",
