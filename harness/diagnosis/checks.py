@@ -17,6 +17,10 @@ SILENT_ARP = 2
 """From this value of arp_ignore on, a node may leave questions for its own addresses unanswered."""
 
 
+def _container(scene: Scene) -> Finding | None:
+    return containers.gone(scene.lab, scene.verdict)
+
+
 def _attached(scene: Scene) -> Finding | None:
     """Both ends of the segment, the one nearer to the loss first."""
     place = scene.place
@@ -259,7 +263,7 @@ def _mode(scene: Scene) -> Finding | None:
 
 
 _CONTAINERS = (
-    containers.gone, (Code.ENGINE_DOWN, Code.CONTAINER_NOT_RUNNING, Code.NETWORK_MISSING),
+    _container, (Code.ENGINE_DOWN, Code.CONTAINER_NOT_RUNNING, Code.NETWORK_MISSING),
 )  # fmt: skip
 _ATTACHED = (
     _attached,

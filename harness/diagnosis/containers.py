@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from harness.causes import Code
-from harness.diagnosis.scene import Finding, Scene
-from harness.flow import Absent
+from harness.diagnosis.scene import Finding, Lab
+from harness.flow import Absent, Verdict
 
 
-def gone(scene: Scene) -> Finding | None:
+def gone(lab: Lab, verdict: Verdict) -> Finding | None:
     """Which container is not there to be asked, and why; engines are asked before each sweep."""
-    absent = scene.verdict.observation.gone
-    return _finding(scene, absent[0]) if absent else None
+    absent = verdict.observation.gone
+    return _finding(lab, absent[0]) if absent else None
 
 
-def _finding(scene: Scene, absent: Absent) -> Finding:
-    end = scene.lab.topology.endpoint(absent.node)
-    network, name = scene.lab.topology.vlan(end.vlan).network, absent.node
-    shown = (*scene.state.cite(name, "container"), *scene.state.cite(end.host, "engine"))
-    engine = scene.state.reading(end.host, "engine") or {"answers": True}
+def _finding(lab: Lab, absent: Absent) -> Finding:
+    end = lab.topology.endpoint(absent.node)
+    network, name = lab.topology.vlan(end.vlan).network, absent.node
+    shown = (*lab.state.cite(name, "container"), *lab.state.cite(end.host, "engine"))
+    engine = lab.state.reading(end.host, "engine") or {"answers": True}
     if not engine["answers"]:
         message, fix = f"{absent.why}: {engine['said']}", "systemctl start docker"
         return Finding(Code.ENGINE_DOWN, end.host, "dockerd", message, fix, shown)
-    container = scene.state.reading(name, "container") or {}
+    container = lab.state.reading(name, "container") or {}
     where = f"--network {network} --ip {end.address}"
     made = f"docker run --detach --name {name} {where} --mac-address {end.mac} IMAGE"
     if absent.code == Code.CONTAINER_NOT_RUNNING:

@@ -19,12 +19,13 @@ CONTROL = "no control of class"
 def elsewhere(lab: Lab, verdict: Verdict) -> Finding | None:
     """A fault at one of the ends of a cell that has no place of its own: it must not reach."""
     cell = verdict.cell
+    gone = containers.gone(lab, verdict)
+    if gone:
+        return gone
     for node, other in ((cell.src, cell.dst), (cell.dst, cell.src)):
         vlan = walk.vlan_of(lab.topology, node, other)
-        found = (
-            containers.state_of(lab, node)
-            or links.attached(lab, node, vlan)
-            or links.addressed(lab, node, vlan, ipv6=cell.probe.is_ipv6)
+        found = links.attached(lab, node, vlan) or links.addressed(
+            lab, node, vlan, ipv6=cell.probe.is_ipv6
         )
         address = address_of(lab.topology.over(cell.probe), node, other)
         found = found or (routing.twice(lab, address, node) if address else None)
