@@ -18,11 +18,11 @@ from harness.keys import MEASURED, NO_ENGINES, SESSION
 if TYPE_CHECKING:
     from harness.dockerstate import ContainerState, NetworkState, Rule
     from harness.handle import LiveLab
-    from harness.healing import Contact, Restarted
-    from harness.imposing import Imposed
     from harness.lab import Lab
     from harness.lifecycle import Container, Engine
-    from harness.mistakes import Refusal
+    from harness.lifecycle.healing import Contact, Restarted
+    from harness.lifecycle.imposing import Imposed
+    from harness.lifecycle.mistakes import Refusal
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class RefusalOf(Protocol):
 @pytest.fixture(name="first_contact")
 def _first_contact(lab: LiveLab, record_property: Any) -> FirstContact:
     """The first contact with a container after a change; how long it took is recorded."""
-    from harness import healing
+    from harness.lifecycle import healing
 
     _need_engines(lab)
 
@@ -162,7 +162,7 @@ def _engine_restart(
     lab: LiveLab, engine_restarts: dict[bool, Restarted], record_property: Any
 ) -> EngineRestart:
     """An engine restarted under flows; what they lost is recorded."""
-    from harness import healing
+    from harness.lifecycle import healing
 
     _need_engines(lab)
 
@@ -188,7 +188,7 @@ def _engine_rules_once() -> list[Imposed]:
 @pytest.fixture(name="engine_rules")
 def _engine_rules(lab: LiveLab, engine_rules_once: list[Imposed], record_property: Any) -> Imposed:
     """What an engine's own rules do to macvlan; how many packets met them is recorded."""
-    from harness import imposing
+    from harness.lifecycle import imposing
 
     _need_engines(lab)
     if not engine_rules_once:
@@ -200,7 +200,7 @@ def _engine_rules(lab: LiveLab, engine_rules_once: list[Imposed], record_propert
 @pytest.fixture(name="refusal")
 def _refusal(lab: LiveLab) -> RefusalOf:
     """What is said of a mistake that people make with engines."""
-    from harness import mistakes
+    from harness.lifecycle import mistakes
 
     _need_engines(lab)
     return lambda mistake: mistakes.refusal(lab.lab, mistake)

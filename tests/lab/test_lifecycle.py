@@ -21,12 +21,12 @@ MEASURED = (
     r"host1's engine with docker0 and iptables: \d+ rules, 0 of them met by a packet; 128 of 128 ",
 )
 MUTANT = """
-from harness import healing, lifecycle
+from harness.lifecycle import changes, healing
 from harness.endpoints import engine_errors
 
-restart = lifecycle.Engine.restart
-lifecycle.Engine.restart = lambda self, **_: restart(self, live_restore=False)
-lifecycle.Container.connect = lambda self: None
+restart = changes.Engine.restart
+changes.Engine.restart = lambda self, **_: restart(self, live_restore=False)
+changes.Container.connect = lambda self: None
 engine_errors.named = lambda step, said: said
 healing.LIMIT_S = 1.0
 """

@@ -9,7 +9,7 @@ import pytest
 from harness import plan
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.engine_errors import COMPLAINTS, SAYS, named
-from harness.lifecycle import changed
+from harness.lifecycle.changes import changed
 from tests.unit.labs import TUTORIAL
 
 GROUPS = [one for step in plan.build(TUTORIAL, DockerEndpoints()) for one in step.get("groups", ())]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import InputError
-from harness.healing import Answer, Contact, Flow, Restarted, subject
+from harness.lifecycle.healing import Answer, Contact, Flow, Restarted, subject
 from tests.unit.labs import TUTORIAL, variant
 
 AT_ONCE, NEVER = Answer("bbox3", 0.4, 1), Answer("gateway", None, 990)

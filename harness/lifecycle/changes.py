@@ -1,7 +1,4 @@
-"""Containers and engines of a lab, changed while it is up.
-
-The names `Container` and `Engine` are for suites outside this project too, and stay.
-"""
+"""Containers and engines of a lab, changed while it is up."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.dockerstate import Rule, imposed
 from harness.lab import Lab
-from harness.lifecycle import Container, Engine
+from harness.lifecycle.changes import Container, Engine
 from harness.matrix import matrix
 from harness.verdict import judge_record
 from harness.worker import calls

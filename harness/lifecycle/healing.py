@@ -9,7 +9,7 @@ from harness.endpoints.containers import lifecycle
 from harness.errors import InputError, MachineError
 from harness.flow import Stage
 from harness.lab import Lab
-from harness.lifecycle import PORT, Container, Engine
+from harness.lifecycle.changes import PORT, Container, Engine
 from harness.topology import Endpoint, Topology
 from harness.worker import contact
 

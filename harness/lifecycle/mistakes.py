@@ -9,9 +9,9 @@ from typing import Any
 
 from harness.endpoints.containers import lifecycle
 from harness.errors import BuildError
-from harness.healing import subject
 from harness.lab import Lab
-from harness.lifecycle import Container, changed, made_by
+from harness.lifecycle.changes import Container, changed, made_by
+from harness.lifecycle.healing import subject
 from harness.topology import Endpoint
 from harness.worker import calls
 
