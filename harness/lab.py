@@ -10,6 +10,7 @@ from typing import Any
 
 from harness import plan
 from harness.commands import command
+from harness.controls import lenders
 from harness.endpoints import engine_errors
 from harness.endpoints.containers import inspection, operations
 from harness.endpoints.docker import DockerEndpoints
@@ -21,7 +22,7 @@ from harness.flow import Cell, Stage
 from harness.machines import control_groups
 from harness.machines.worker import Machine, Worker
 from harness.matrix import kinds, matrix
-from harness.schedule import lenders, parts, schedule, taps
+from harness.schedule import parts, schedule, taps
 from harness.swept import Look, Swept, nothing
 from harness.topology import Topology, parse
 from harness.worker import calls

@@ -13,7 +13,8 @@ from typing import Any
 from harness.endpoints.containers import inspection, operations
 from harness.endpoints.images import Image
 from harness.endpoints.refusals import refuse
-from harness.plan import Step, sysctls
+from harness.plan import Step
+from harness.sysctls import sysctls
 from harness.topology import Endpoint, Topology, Vlan
 
 

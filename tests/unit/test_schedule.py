@@ -9,9 +9,10 @@ import pytest
 
 from harness import schedule as schedule_module
 from harness import topology
+from harness.controls import lenders
 from harness.flow import Cell, Outcome, Stage
 from harness.frame import dissect
-from harness.schedule import BROADCAST, ENTRIES, GROUP, lenders, parts, schedule, taps
+from harness.schedule import BROADCAST, ENTRIES, GROUP, parts, schedule, taps
 from harness.topology import Topology
 from harness.topology.generate import generate
 from tests.unit.labs import LONELY, TUTORIAL, cells_of, shipped, variant
