@@ -71,7 +71,13 @@ def test_without_readings_nothing_is_named(at: Place) -> None:
 )  # fmt: skip
 def test_a_policy_rule_that_does_not_divert_is_no_cause(changed: dict[str, Any]) -> None:
     """It asks for another packet, or its table leads nowhere, and the next rule is asked."""
-    finding, _ = found(AT_SENDER, put("bbox1", "rules", {**RULE, **changed}))
+
+    def change(readings: Readings) -> None:
+        readings["bbox1", "rules"].append({**RULE, **changed})
+        if "dst" not in changed:
+            readings["bbox1", "tables"].append(route("default", None, "lo", table="100"))
+
+    finding, _ = found(AT_SENDER, change)
     assert finding is None
 
 
