@@ -77,7 +77,7 @@ def _rejecting(lab: Lab, verdict: Verdict) -> Finding | None:
         out = lab.interface(node, vlans[place]) if place < len(vlans) else ""
         hooks = stack.OUT if not into else stack.INTO if not out else stack.THROUGH
         hit = ended_by(lab.chains(node), hooks, replace(flow, iif=into, oif=out))
-        if hit and hit.rule:
+        if hit and hit.rule and hit.verdict == "reject":
             kind = "nftables" if hit.chain.tool == "nft" else "firewall"
             message = f"{node}'s rule answers it with an error: {hit.rule.text}"
             shown = lab.state.cite(node, kind)

@@ -114,9 +114,9 @@ class Bench:
         return (*self.carry_out(diagnoses), *self._still_red(red)) if diagnoses else ()
 
     def carry_out(self, diagnoses: Iterable[Diagnosis]) -> list[str]:
-        """Do what diagnoses say; what could not be done."""
+        """Do what diagnoses say, the same once; what could not be done."""
         failed = []
-        for one in diagnoses:
+        for one in {(one.node, one.fix): one for one in diagnoses}.values():
             node = one.node if one.node in self.lab.topology.nodes else None
             done = self.lab.run(node or "switch", ["sh", "-c", self._possible(str(node), one.fix)])
             if done["code"]:
