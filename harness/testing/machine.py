@@ -64,6 +64,7 @@ class FakeWorker:
             "stop": self._held.stop,
             "watch": self._held.watch,
             "seen": self._held.seen,
+            "forget": lambda _nodes: None,  # each sweep tracks connections anew
             "note": self._write_note,
             "noted": lambda: self._note,
             "control_group": lambda: "harness-0",
