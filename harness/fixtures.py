@@ -39,14 +39,16 @@ def told(session: pytest.Session | None = None) -> Generator[None, None, None]:
 
     A machine that cannot carry a lab ends a session that has nothing but tests of the lab.
     """
+    problem: HarnessError | None = None
     try:
         yield
-    except Unsupported as error:
-        if session and session.config.stash.get(ONLY_LAB, False):
-            pytest.exit(str(error), error.exit_code)
-        pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
     except HarnessError as error:
-        pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+        problem = error
+    # Not while it is handled: pytest would print both, one after the other.
+    if isinstance(problem, Unsupported) and session and session.config.stash.get(ONLY_LAB, False):
+        pytest.exit(str(problem), problem.exit_code)
+    if problem:
+        pytest.fail(f"{type(problem).__name__}: {problem}", pytrace=False)
 
 
 @pytest.fixture(name="verdict")

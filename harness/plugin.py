@@ -125,8 +125,14 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
         own_junit(session)
         asks = [selection.ask_of(item) for item in session.items]
-        config.stash[ONLY_LAB] = all(asks) and not hasattr(config, "workerinput")
+        of_lab = [item for item in session.items if asks_of_lab(item)]
+        config.stash[ONLY_LAB] = of_lab == session.items and not hasattr(config, "workerinput")
         state.start(ask for ask in asks if ask)
+
+
+def asks_of_lab(item: pytest.Item) -> bool:
+    """Whether a test is about the lab, also one that has nothing to ask of this one."""
+    return not set(ASKING).isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def own_junit(session: pytest.Session) -> None:
