@@ -218,9 +218,9 @@ def _need_engines(lab: LiveLab) -> None:
 
 
 def _inspected(lab: Lab, host: str, kind: str, name: str) -> dict[str, Any] | None:
-    from harness.endpoints.containers import inspection
+    from harness.endpoints.containers import calls
 
-    (reading,) = lab.call(inspection.evidence, [(host, kind)])
+    (reading,) = lab.call(calls.evidence, [(host, kind)])
     found: list[dict[str, Any]] = [one for one in reading["parsed"] if one["Name"] == name]
     return found[0] if found else None
 

@@ -54,7 +54,7 @@ NO_LINK = ("none", "", 0, "", "")
 def network(topology: Topology, vlan_id: int) -> NetworkState:
     """What the network of a VLAN must be."""
     vlan = topology.vlan(vlan_id)
-    gateway = str(vlan.gateway) if vlan.gateway else None
+    gateway = str(vlan.gateway) if vlan.gateway and not vlan.internal else None
     parent = topology.subinterface(vlan_id)
     return NetworkState("macvlan", parent, vlan.mode, str(vlan.subnet), gateway)
 
@@ -80,7 +80,7 @@ def container(topology: Topology, end: Endpoint, parent: int) -> ContainerState:
         engine=(vlan.network, address, end.mac),
         link=("macvlan", vlan.mode, parent, end.mac, "UP"),
         addresses=(f"{address}/{vlan.subnet.prefixlen}",),
-        gateways=(str(vlan.gateway),) if vlan.gateway else (),
+        gateways=(str(vlan.gateway),) if vlan.gateway and not vlan.internal else (),
     )
 
 

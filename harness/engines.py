@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from harness import pings
-from harness.endpoints.containers import execution, presence
+from harness.endpoints.containers import calls
 from harness.flow import Cell
 from harness.machines.worker import Worker
 from harness.swept import Look, nothing
@@ -27,13 +27,13 @@ class Engines:
         """See which containers are there, and enter those again that were started anew."""
         if not self.hosts:
             return Look()
-        return Look.of(self.worker.call(presence.look, self._carried(), list(self.hosts)))
+        return Look.of(self.worker.call(calls.look, self._carried(), list(self.hosts)))
 
     def stayed(self) -> Callable[[], Look]:
         """See later which of those are there no more, or were started anew."""
         if not self.hosts:
             return Look
-        answer = self.worker.begin(presence.still, self._carried(), list(self.hosts))
+        answer = self.worker.begin(calls.still, self._carried(), list(self.hosts))
         return cache(lambda: Look.of(answer()))
 
     def pings(
@@ -54,11 +54,11 @@ class Engines:
             for name, targets in asked.items()
             if hosts[name] not in look.silent
         ]
-        said = self.worker.begin(execution.ping, scripts, nodes)
+        said = self.worker.begin(calls.ping, scripts, nodes)
         return lambda: [pings.reading(one, asked[one["node"]]) for one in (*said(), *mute)]
 
     def _carried(self) -> list[tuple[str, str, str, str]]:
-        """The containers as `presence.look` wants them."""
+        """The containers as `calls.look` wants them."""
         return [
             (end.name, end.host, self.topology.vlan(end.vlan).network, end.interface)
             for end in self.topology.endpoints

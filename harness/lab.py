@@ -12,7 +12,7 @@ from harness import plan
 from harness.commands import command
 from harness.controls import lenders
 from harness.endpoints import engine_errors
-from harness.endpoints.containers import inspection, operations
+from harness.endpoints.containers import calls as of_containers
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.gateway import with_engines
 from harness.endpoints.namespace import NamespaceEndpoints
@@ -88,7 +88,7 @@ class Lab:
         """
         self._worker.call(calls.prepare)
         if self.every_engine:
-            control_groups.watch(self._worker.call(operations.control_group))
+            control_groups.watch(self._worker.call(of_containers.control_group))
         self._apply(plan.build(self.topology, self._endpoints))
         self.facts = {**self._worker.call(calls.facts), "engines": self._versions()}
         self.stage = self.topology.stages[0]
@@ -276,7 +276,7 @@ class Lab:
         """Which engine runs on which host, in a line each."""
         if not self.every_engine:
             return []
-        found: list[str] = self._worker.call(inspection.versions, list(self.every_engine))
+        found: list[str] = self._worker.call(of_containers.versions, list(self.every_engine))
         return found
 
     def _routes(self, chosen: list[Cell]) -> set[tuple[str, str]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from harness.endpoints.containers import inspection, operations
+from harness.endpoints.containers import calls
 from harness.endpoints.images import Image
 from harness.endpoints.refusals import refuse
 from harness.plan import Step
@@ -35,12 +35,12 @@ class DockerEndpoints:
     @property
     def apply(self) -> Callable[..., Any]:
         """See EndpointKind."""
-        return operations.apply
+        return calls.apply
 
     @property
     def evidence(self) -> Callable[..., Any]:
         """See EndpointKind."""
-        return inspection.evidence
+        return calls.evidence
 
     def refuse(self, topology: Topology) -> None:
         """See EndpointKind: what an engine refuses is refused before anything is built."""
@@ -80,7 +80,7 @@ class DockerEndpoints:
     def readings(self, topology: Topology) -> tuple[tuple[str, str], ...]:
         """See EndpointKind: what `docker inspect` and `docker info` say on each host."""
         hosts = self.engines(topology)
-        return tuple((host, kind) for host in hosts for kind in inspection.READERS)
+        return tuple((host, kind) for host in hosts for kind in calls.READINGS)
 
     def _of_engine(self, topology: Topology, host: str) -> list[Step]:
         vlans = [topology.vlan(vlan_id) for vlan_id in topology.vlans_of_host(host)]
@@ -98,12 +98,12 @@ class DockerEndpoints:
         argv = [
             "docker", "run", "--detach", "--name", endpoint.name, "--network", network,
             "--ip", address, *_option("--ip6", address6), "--mac-address", endpoint.mac,
-            self._image.name, *operations.WAITING,
+            self._image.name, *calls.WAITING,
         ]  # fmt: skip
         return {
             "do": "container", "node": endpoint.host, "name": endpoint.name, "network": network,
             "address": address, "address6": address6, "mac": endpoint.mac,
-            "image": self._image.name, "argv": argv,
+            "image": self._image.name, "command": list(calls.WAITING), "argv": argv,
         }  # fmt: skip
 
 

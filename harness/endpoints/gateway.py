@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness import plan
-from harness.endpoints.containers import inspection, operations
+from harness.endpoints.containers import calls
 from harness.plan import EndpointKind, Step
 from harness.topology import Endpoint, Topology, Vlan
 
@@ -39,12 +39,12 @@ class GatewayEngines:
     @property
     def apply(self) -> Callable[..., Any]:
         """See EndpointKind."""
-        return operations.apply
+        return calls.apply
 
     @property
     def evidence(self) -> Callable[..., Any]:
         """See EndpointKind."""
-        return inspection.evidence
+        return calls.evidence
 
     def refuse(self, topology: Topology) -> None:
         """See EndpointKind."""

@@ -12,7 +12,7 @@ import pytest
 from harness import doctor, plan, topology
 from harness.backends import Backend
 from harness.commands import command
-from harness.endpoints.containers import inspection, operations
+from harness.endpoints.containers import calls, inspection
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.images import LOADED, Image
 from harness.endpoints.namespace import NamespaceEndpoints
@@ -160,7 +160,8 @@ def test_engines_are_read_on_their_hosts() -> None:
     """Networks, containers, engine and log of each, by functions that know how."""
     readings = KIND.readings(TUTORIAL)
     assert [host for host, kind in readings if kind == "docker-engine"] == ["host1", "host2"]
-    assert (KIND.apply, KIND.evidence) == (operations.apply, inspection.evidence)
+    assert (KIND.apply, KIND.evidence) == (calls.apply, calls.evidence)
+    assert tuple(inspection.READERS) == calls.READINGS
 
 
 def test_overlapping_subnets_on_one_engine_are_refused() -> None:

@@ -10,7 +10,7 @@ import pytest
 from harness import plan, topology
 from harness.backends import Backend
 from harness.commands import command
-from harness.endpoints.containers import inspection, operations
+from harness.endpoints.containers import calls
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.gateway import with_engines
 from harness.endpoints.namespace import NamespaceEndpoints
@@ -81,7 +81,7 @@ def test_endpoints_stay_what_they_are() -> None:
     assert (bare.name, bare.bare, bare.engines(BEFORE)) == ("netns", True, ())
     assert (docker.name, docker.bare) == ("docker", False)
     assert docker.engines(BEFORE) == ("host1", "host2")
-    assert (bare.apply, bare.evidence) == (operations.apply, inspection.evidence)
+    assert (bare.apply, bare.evidence) == (calls.apply, calls.evidence)
     endpoint = BEFORE.endpoint("bbox1")
     assert bare.steps(BEFORE, endpoint) == NamespaceEndpoints().steps(BEFORE, endpoint)
     with pytest.raises(InputError, match="would refuse mac_net20"):

@@ -11,20 +11,7 @@ from harness.endpoints.containers import image
 from harness.endpoints.containers.client import connected, pid
 from harness.worker import engine, namespaces, steps
 
-WAITING = ("sleep", "1000000000")
-"""What a container does: nothing, for 31 years."""
-
 Step = dict[str, Any]
-
-
-def apply(plan: list[Step]) -> dict[str, Any]:
-    """Carry out steps; see `worker.steps.apply`."""
-    return steps.apply(plan, OPERATIONS)
-
-
-def control_group() -> str:
-    """The name of the lab's control groups."""
-    return engine.control_group()
 
 
 def _side_by_side(step: Step) -> None:
@@ -80,7 +67,7 @@ def _container(step: Step) -> None:
             ipv4_address=step["address"], ipv6_address=step["address6"], mac_address=step["mac"]
         )
         made = api.create_container(
-            step["image"], list(WAITING), name=step["name"], mac_address=step["mac"],
+            step["image"], step["command"], name=step["name"], mac_address=step["mac"],
             stop_signal="SIGKILL", host_config=api.create_host_config(network_mode=step["network"]),
             networking_config=api.create_networking_config({step["network"]: own}),
         )  # fmt: skip

@@ -1,0 +1,64 @@
+"""Every function that a run's controller calls about containers, where the engines' sockets are.
+
+Each imports what it needs when it is called: the controller imports this module only to name the
+functions, and must not pay for what they need where they run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+READINGS = ("docker-networks", "docker-containers", "docker-images", "docker-engine", "docker-log")
+WAITING = ("sleep", "1000000000")
+"""What a container does: nothing, for 31 years."""
+
+
+def apply(plan: list[dict[str, Any]]) -> dict[str, Any]:
+    """Carry out steps; see `worker.steps.apply`."""
+    from harness.endpoints.containers import operations
+    from harness.worker import steps
+
+    return steps.apply(plan, operations.OPERATIONS)
+
+
+def evidence(wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Read (node, kind) pairs, the kinds of `READINGS` included; see `worker.evidence.read`."""
+    from harness.endpoints.containers import inspection
+
+    return inspection.evidence(wanted)
+
+
+def versions(hosts: Sequence[str]) -> list[str]:
+    """The engine that runs on each of these hosts, in a line; see `inspection.versions`."""
+    from harness.endpoints.containers import inspection
+
+    return inspection.versions(hosts)
+
+
+def control_group() -> str:
+    """The name of the lab's control groups."""
+    from harness.worker import engine
+
+    return engine.control_group()
+
+
+def look(carried: Sequence[Sequence[str]], hosts: Sequence[str]) -> dict[str, Any]:
+    """Which containers are there; see `presence.look`."""
+    from harness.endpoints.containers import presence
+
+    return presence.look(carried, hosts)
+
+
+def still(carried: Sequence[Sequence[str]], hosts: Sequence[str]) -> dict[str, Any]:
+    """Which of them have not stayed; see `presence.still`."""
+    from harness.endpoints.containers import presence
+
+    return presence.still(carried, hosts)
+
+
+def ping(asked: Sequence[Sequence[str]], nodes: Sequence[str]) -> list[dict[str, Any]]:
+    """What scripts that ping print in containers; see `execution.ping`."""
+    from harness.endpoints.containers import execution
+
+    return execution.ping(asked, nodes)
