@@ -63,6 +63,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     add("--lab-attach", metavar="NAME", help="test the lab that `harness up` built, as it is")
     add("--lab-keep", action="store_true", help="leave the lab up after the run")
+    add(
+        "--lab-shell-on-failure",
+        action="store_true",
+        help="stop at the first failure, with a shell in the node that it points at",
+    )
     add("--lab-reports", metavar="DIR", default="reports", help="folder for run folders")
 
 
@@ -77,6 +82,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[KEPT] = []
     for each in (fixtures, own_fixtures, docker_fixtures):
         config.pluginmanager.register(each, each.__name__)
+    if config.option.lab_shell_on_failure:
+        from harness.on_failure import ShellOnFailure
+
+        config.pluginmanager.register(ShellOnFailure(), "harness.on_failure")
     if is_controller(config):
         if refusal(config):
             raise pytest.UsageError(refusal(config))
@@ -158,7 +167,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         from harness import selection
 
         ask = selection.ask_of(item)
-        if ask:
+        if ask and not item.config.option.lab_shell_on_failure:
             state.release(ask)
 
 

@@ -15,11 +15,13 @@ from harness.flow import Ruling, Stage, Verdict
 from harness.lab import KINDS, Lab
 from harness.labs import Source
 from harness.leftovers import Snapshot
+from harness.machines import enter
 from harness.matrix import ALL_KINDS, Matrix, matrix
 from harness.normal import RULES
 from harness.report.model import RunReport
 from harness.steps import FourSteps, four_steps
 from harness.topology import Topology
+from harness.worker import calls
 
 T = TypeVar("T")
 
@@ -106,6 +108,22 @@ class Session:
                 "tests must run in the order of their collection (pytest-xdist: --dist load)"
             )
         return lab
+
+    def suspect(self, ask: Ask) -> str:
+        """The node to look at for what an ask got: the cause's, or else where it was lost."""
+        verdict = self._result(ask.stage).verdicts.get(ask.cells[-1].id) if ask.cells else None
+        lost_at = verdict.observation.lost_at if verdict else None
+        wanted = (
+            verdict.cause.node if verdict and verdict.cause else None,
+            lost_at.node if lost_at else None,
+            ask.node or (ask.cells[-1].src if ask.cells else None),
+        )
+        return next((node for node in wanted if node in self.topology.nodes), "switch")
+
+    def open_shell(self, ask: Ask, node: str) -> bool:
+        """Open a shell in a node of the lab in an ask's stage; False if the lab is gone."""
+        namespace = self.lab(ask.stage).call(calls.namespace)
+        return enter.open_shell(namespace, node, self.topology.name)
 
     def verdict(self, ask: Ask) -> Verdict:
         """The verdict of an ask's cell; Unproved if there is none."""

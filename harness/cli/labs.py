@@ -147,12 +147,12 @@ def exec_(name: str | None, node: str, command: tuple[str, ...]) -> None:
 @node_argument
 def shell(name: str | None, node: str) -> None:
     """Open a shell in a node of a lab that is up."""
+    from harness.machines import enter
+
     lab = chosen(name)
-    program = os.environ.get("SHELL") or "/bin/sh"
-    # A shell's own start files would put their prompt over the one that says where this is.
-    plain = ["--norc", "--noprofile"] if Path(program).name == "bash" else []
-    os.environ["PS1"] = f"{node}@{lab.name} \\w \\$ " if plain else f"{node}@{lab.name} $ "
-    _become(lab, node, (program, *plain, "-i"))
+    argv, environment = enter.shell(node, lab.name)
+    os.environ["PS1"] = environment["PS1"]
+    _become(lab, node, argv)
 
 
 @click.command(epilog="Example: harness down macvlan-two-host")

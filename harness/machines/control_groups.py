@@ -31,9 +31,10 @@ def watch(name: str) -> None:
     for left in _names():
         if int(left.removeprefix("harness-")) not in inodes:
             remove(left)
-    pidfd = _first_process(inodes.get(int(name.removeprefix("harness-")), []))
-    if pidfd is None:
+    first = _first_of(inodes.get(int(name.removeprefix("harness-")), []))
+    if first is None:
         return
+    pidfd = os.pidfd_open(first)
     null = subprocess.DEVNULL
     done = subprocess.run(
         [sys.executable, "-I", "-S", __file__, name, str(pidfd)],
@@ -78,14 +79,19 @@ def _pid_namespaces() -> dict[int, list[int]]:
     return found
 
 
-def _first_process(pids: list[int]) -> int | None:
-    """A pidfd of that process which is PID 1 of its namespace (`NSpid` of proc_pid_status(5))."""
+def first_process(namespace: int) -> int | None:
+    """The first process of the PID namespace with an inode number, as this machine numbers it."""
+    return _first_of(_pid_namespaces().get(namespace, []))
+
+
+def _first_of(pids: list[int]) -> int | None:
+    """That process which is PID 1 of its namespace (`NSpid` of proc_pid_status(5))."""
     for pid in pids:
         with contextlib.suppress(OSError):
             status = Path(f"/proc/{pid}/status").read_text()
             numbers = re.search(r"^NSpid:(.*)$", status, re.MULTILINE)
             if numbers and numbers[1].split()[-1] == "1":
-                return os.pidfd_open(pid)
+                return pid
     return None
 
 

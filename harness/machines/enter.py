@@ -8,9 +8,12 @@ inside dies with it (parent-death signal) as well as with the lab.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from harness.machines import control_groups
 
 NAMESPACES = "/run/netns"
 """Where a lab's own mount namespace has its nodes' network namespaces, by name."""
@@ -45,6 +48,28 @@ def worker_command(init_pid: int, python: str) -> list[str]:
     also in the middle of a call.
     """
     return [*TIE, *_nsenter(init_pid, "mount", "pid", "net"), "--", *TIE, python]
+
+
+def shell(node: str, lab: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """A shell, and the environment in which its prompt says where it is."""
+    program = os.environ.get("SHELL") or "/bin/sh"
+    # A shell's own start files would put their prompt over the one that says where this is.
+    plain = ["--norc", "--noprofile"] if Path(program).name == "bash" else []
+    prompt = f"{node}@{lab} \\w \\$ " if plain else f"{node}@{lab} $ "
+    return (program, *plain, "-i"), {**os.environ, "PS1": prompt}
+
+
+def open_shell(namespace: int, node: str, lab: str) -> bool:
+    """Open a shell in a node at this terminal, and wait for its end; False if the lab is gone.
+
+    `namespace` is the inode number of the lab's PID namespace.
+    """
+    first = control_groups.first_process(namespace)
+    if first is None:
+        return False
+    argv, environment = shell(node, lab)
+    subprocess.run(command(first, node, argv, "/"), env=environment, check=False)
+    return True
 
 
 def root(init_pid: int) -> str:

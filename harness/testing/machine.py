@@ -65,6 +65,7 @@ class FakeWorker:
             "watch": self._held.watch,
             "seen": self._held.seen,
             "forget": lambda _nodes: None,  # each sweep tracks connections anew
+            "namespace": lambda: 0,
             "note": self._write_note,
             "noted": lambda: self._note,
             "control_group": lambda: "harness-0",

@@ -95,8 +95,9 @@ def test_own_suite(spread: Spread) -> None:
     [
         (("--lab-attach", "one"), "ERROR: --lab-attach: one lab cannot be swept by two*"),
         (("--lab-topology", "nope.yaml"), "ERROR: *nope.yaml*cannot be read*"),
+        (("--lab-shell-on-failure",), "ERROR: --lab-shell-on-failure: several workers have one*"),
     ],
-    ids=["attach", "topology"],
+    ids=["attach", "topology", "shell"],
 )
 def test_refusals(spread: Spread, arguments: tuple[str, ...], says: str) -> None:
     """What cannot be used is a usage error, said once, without a traceback."""
