@@ -18,7 +18,7 @@ def command(step: dict[str, Any]) -> str:
     if step["do"] == "side-by-side":
         words["commands"] = "; ".join(command(one) for group in step["groups"] for one in group)
     if step["do"] == "let-go":
-        words["nodes"] = ",".join(step["nodes"])
+        words["nodes"] = " ".join(f"/run/netns/{node}" for node in step["nodes"])
     if step["do"] == "engine":
         words["options"] = f" --bip {step['bridge']}" if step.get("bridge") else ""
     if "argv" in step:
@@ -37,7 +37,7 @@ _COMMANDS = {
     "container": "{node}# {argv}",
     "side-by-side": "{commands}",
     "docker": "{node}# {argv}",
-    "let-go": "umount /run/netns/{nodes}",
+    "let-go": "umount {nodes}",
     "engine-restart": "{node}# {argv}",
     "carrier": "{node}# ip link show",
     "adopt": "{host}# docker inspect {node}",

@@ -15,7 +15,7 @@ from tests.unit.labs import TUTORIAL, cells_of
 from tests.unit.play import play
 from tests.unit.sick import Change, Readings, lab_of, named
 
-CELL = "routed-bbox1-to-bbox3-icmp"
+CELL, BLOCKED = "routed-bbox1-to-bbox3-icmp", "routed-bbox1-to-bbox4-l2-unicast"
 WHY = "the container bbox1 on host1 does not run (exited, exit code 0)"
 ENTER = "docker network connect --ip 172.16.10.10 mac_net10 bbox1 && docker restart --time 0 bbox1"
 MAKE = (
@@ -36,10 +36,10 @@ def said(container: dict[str, Any] | None, *, answers: bool = True) -> Change:
     return change
 
 
-def diagnosed(change: Change, code: str) -> Diagnosed:
+def diagnosed(change: Change, code: str, cell: str = CELL) -> Diagnosed:
     """A cell whose source was not there."""
     known = cells_of(TUTORIAL, Stage.ROUTED)
-    record = play(TUTORIAL, [known[CELL]], absent=(Absent("bbox1", code, WHY),))
+    record = play(TUTORIAL, [known[cell]], absent=(Absent("bbox1", code, WHY),))
     sightings = find(record.frames, record.tokens)
     verdicts = judge(TUTORIAL, record, sightings, known.values())
     lost = look(TUTORIAL, record, sightings, verdicts)
@@ -80,3 +80,9 @@ def test_who_is_not_there_is_a_cause(
     (found,) = diagnosed(change, code).diagnoses
     assert (found.code, found.node, found.subject, found.fix) == expected
     assert WHY in found.message
+
+
+def test_what_must_not_reach_has_the_same_cause() -> None:
+    """That nothing came of a container that is not there proves nothing, for this reason."""
+    found = diagnosed(said({"state": "exited"}), "container-not-running", BLOCKED)
+    assert [one.code for one in found.diagnoses] == [Code.CONTAINER_NOT_RUNNING]

@@ -291,3 +291,11 @@ def test_options_choose_engines_and_image(tmp_path: Path) -> None:
         Backend("docker", "/nowhere/dockerd").kind(TUTORIAL)
     with pytest.raises(InputError, match="are for --lab-backend docker"):
         Backend("netns", str(engine)).kind(TUTORIAL)
+
+
+def test_namespaces_are_let_go_in_words() -> None:
+    """As a person would, before a container gets another."""
+    assert (
+        command({"do": "let-go", "nodes": ["bbox1", "bbox2"]})
+        == "umount /run/netns/bbox1 /run/netns/bbox2"
+    )

@@ -97,6 +97,9 @@ def test_only_what_breaks_something_is_predicted_red(name: str) -> None:
         ("mtu-mismatch", "routed-bbox1-to-bbox3-icmp", Ruling.PASS),
         ("vlan-leak", "routed-bbox1-to-bbox4-l2-broadcast", Ruling.FAIL),
         ("broadcast-lost-to-macvlan", "routed-gateway-to-bbox3-icmp", Ruling.FAIL),
+        ("container-not-running", "routed-bbox3-to-bbox1-icmp", Ruling.FAIL),
+        ("container-not-running", "routed-bbox1-to-bbox4-l2-unicast", Ruling.UNPROVED),
+        ("container-not-running", "routed-bbox2-to-bbox4-icmp", Ruling.PASS),
     ],
 )
 def test_prediction(name: str, cell: str, ruling: Ruling) -> None:
