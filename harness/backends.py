@@ -7,7 +7,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import doctor, fetched
 from harness.endpoints import images
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.gateway import with_engines
@@ -52,6 +51,8 @@ class Backend:
 
     def _docker(self, topology: Topology, programs: tuple[str, ...]) -> EndpointKind:
         """Containers, of an image that is looked for when it is known that they can be made."""
+        from harness import doctor
+
         made = DockerEndpoints(programs)
         made.refuse(topology)
         for vlan in topology.vlans:
@@ -67,12 +68,16 @@ class Backend:
         """The engines that were asked for."""
         if os.geteuid() != 0:
             raise Unsupported(f"{root}; use sudo")
+        from harness import fetched
+
         asked = (self.engines or fetched.ENGINE).split(",")
         return tuple(_program(path, wanted) for path in asked)
 
 
 def _program(path: str, wanted: str) -> str:
     """The whole path of an engine; `wanted` says what for, where it was not asked for by name."""
+    from harness import doctor, fetched
+
     if fetched.VERSION.fullmatch(path):
         return fetched.find(path)
     found = shutil.which(path, path=doctor.search_path())

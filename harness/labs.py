@@ -118,9 +118,9 @@ def _start(name: str) -> registry.PendingLab:
         return registry.start(f"{name[:22]}-{secrets.token_hex(4)}")
 
 
-def attached(name: str) -> Source:
-    """The lab that is up under a name. LabNotFound if there is none."""
-    lab = Lab.attached(HeldMachine(registry.find(name).init_pid))
+def attached(name: str, *, facts: bool = True) -> Source:
+    """The lab that is up under a name, its `facts` known or not. LabNotFound if there is none."""
+    lab = Lab.attached(HeldMachine(registry.find(name).init_pid), facts=facts)
     return Source(lab.topology, lab.topology_text, lab.stage, lambda: lab, lab.backend)
 
 

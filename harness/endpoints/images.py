@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.endpoints import reference, registry
+from harness.endpoints import reference
 from harness.endpoints.reference import Reference
 from harness.errors import HarnessError, InputError, MachineError
 
@@ -73,6 +73,8 @@ def _pulled(wanted: Reference, *, patient: bool) -> Path:
         return target
     if not patient and silent.exists() and time.time() - silent.stat().st_mtime < AGAIN_S:
         raise InputError(f"{wanted.registry} gave no answer lately")
+    from harness.endpoints import registry
+
     try:
         registry.pull(wanted, target)
     except registry.Silent:
@@ -87,6 +89,8 @@ def _of_own_docker(wanted: Reference) -> Path | None:
         return None
     import docker
     from requests.exceptions import RequestException
+
+    from harness.endpoints import registry
 
     try:
         client = docker.APIClient(OWN_SOCKET, version="auto", timeout=OWN_S)
