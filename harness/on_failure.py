@@ -9,6 +9,7 @@ from collections.abc import Generator
 
 import pytest
 
+from harness.asking import Ask
 from harness.errors import HarnessError
 from harness.keys import SESSION
 from harness.selection import ask_of
@@ -26,20 +27,19 @@ class ShellOnFailure:
         """Stop after the first test of the lab that failed or could not be carried out."""
         del call
         report = yield
-        if report.failed and ask_of(item) and not item.session.shouldfail:
+        ask = ask_of(item)
+        if report.failed and ask and not item.session.shouldfail:
             item.session.shouldfail = WHY
-            _open(item, report)
+            _open(item.config, ask, report)
         return report
 
 
-def _open(item: pytest.Item, report: pytest.TestReport) -> None:
-    config, ask = item.config, ask_of(item)
+def _open(config: pytest.Config, ask: Ask, report: pytest.TestReport) -> None:
     terminal = config.pluginmanager.getplugin("terminalreporter")
     capture = config.pluginmanager.getplugin("capturemanager")
     session = config.stash[SESSION]
     capture.suspend(in_=True)
     try:
-        assert ask  # noqa: S101 - the caller has looked
         node = session.suspect(ask)
         terminal.ensure_newline()
         terminal.write_line(f"{report.nodeid}", red=True)

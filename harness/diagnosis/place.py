@@ -61,8 +61,6 @@ class Place:
     """Of a question for a next hop: who asked."""
     asked: str = ""
     """Likewise: who was asked."""
-    behind: tuple[Point, ...] = field(default=(), compare=False)
-    """All points from `near` to the peer."""
 
     def __str__(self) -> str:
         what = "the probe"
@@ -180,7 +178,6 @@ class _Way:
             near=near,
             far=far,
             next_hop=self._address(peer, vlan),
-            behind=tuple(way.point for way in ways[max(number - 1, 0) :]),
         )
         question = self._question(place) if place.kind is not Kind.WIRE else None
         if question or near or not is_reply:
@@ -325,7 +322,6 @@ class _Way:
             far=way[lost].point,
             asker=place.node,
             asked=place.peer,
-            behind=tuple(one.point for one in way[max(lost - 1, 0) :]),
         )
 
 

@@ -8,7 +8,7 @@ from harness.faults import filters
 from harness.faults.fault import Fault
 from harness.worker import wire
 
-GATEWAY, BBOX1, BBOX2, BBOX3, BBOX4 = "gateway", "bbox1", "bbox2", "bbox3", "bbox4"
+GATEWAY, BBOX1, BBOX3, BBOX4 = "gateway", "bbox1", "bbox3", "bbox4"
 IN10, IN20, OWN = "eth2.10", "eth2.20", "eth0"
 VIA10, VIA20 = "172.16.10.1", "172.16.20.1"
 NET20 = "172.16.20.0/24"

@@ -11,6 +11,7 @@ import os
 import platform
 import struct
 from collections.abc import Sequence
+from typing import Any
 
 Instruction = tuple[int, int, int, int, int]
 
@@ -118,3 +119,23 @@ def load(program: Sequence[Instruction]) -> int:
         said = log.value.decode(errors="replace").strip().splitlines()[-1:]
         raise OSError(errno, " ".join(["bpf(BPF_PROG_LOAD):", os.strerror(errno), *said]))
     return int(descriptor)
+
+
+def attach(
+    netlink: Any, index: int, place: tuple[str, int, str], program: list[Instruction]
+) -> None:
+    """Load a program and have an interface run it; `place` is the hook, a priority and a name.
+
+    PermissionError where programs cannot be loaded.
+    """
+    parent, priority, name = place
+    descriptor = load(program)
+    try:
+        if not any(qdisc.get("kind") == "clsact" for qdisc in netlink.get_qdiscs(index=index)):
+            netlink.tc("add", "clsact", index=index)
+        netlink.tc(
+            "add-filter", "bpf", index=index, fd=descriptor, name=name, parent=parent,
+            prio=priority, direct_action=True,
+        )  # fmt: skip
+    finally:
+        os.close(descriptor)

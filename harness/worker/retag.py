@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 
@@ -45,14 +44,8 @@ def main(port: str, found: str, made: str = "") -> None:
         if found == "undo":
             netlink.tc("del-filter", "bpf", index=index, parent=EGRESS, prio=PRIORITY)
             return
-        descriptor = bpf.load(program(int(found), None if made == "native" else int(made)))
-        if not any(qdisc.get("kind") == "clsact" for qdisc in netlink.get_qdiscs(index=index)):
-            netlink.tc("add", "clsact", index=index)
-        netlink.tc(
-            "add-filter", "bpf", index=index, fd=descriptor, name="rewrite", parent=EGRESS,
-            prio=PRIORITY, direct_action=True,
-        )  # fmt: skip
-        os.close(descriptor)
+        tag = None if made == "native" else int(made)
+        bpf.attach(netlink, index, (EGRESS, PRIORITY, "rewrite"), program(int(found), tag))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ real 802.1Q frames either way.
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from typing import Any
 
@@ -120,18 +119,9 @@ def _add_bpf(netlink: Any, trunk: int, vlan_id: int, name: str, mtu: int) -> Non
 
 def _attach(netlink: Any, index: int, priority: int, program: list[bpf.Instruction]) -> None:
     try:
-        descriptor = bpf.load(program)
+        bpf.attach(netlink, index, (INGRESS, priority, "harness"), program)
     except PermissionError as error:
         raise NotAllowed(error.errno, NOT_ALLOWED) from error
-    try:
-        if not any(qdisc.get("kind") == "clsact" for qdisc in netlink.get_qdiscs(index=index)):
-            netlink.tc("add", "clsact", index=index)
-        netlink.tc(
-            "add-filter", "bpf", index=index, fd=descriptor, name="harness", parent=INGRESS,
-            prio=priority, direct_action=True,
-        )  # fmt: skip
-    finally:
-        os.close(descriptor)
 
 
 def _push(vlan_id: int, trunk: int) -> list[bpf.Instruction]:
