@@ -164,6 +164,14 @@ def unvouched(cell: Cell) -> bool:
     return too_large or (cell.dst == "bbox3" and cell.src in ("bbox2", "bbox4", "host2"))
 
 
+def raced_for(cell: Cell) -> bool:
+    """Between bbox2 and bbox4, which takes bbox1 for bbox2 where it heard bbox1 ask last.
+
+    Both have the address 172.16.10.10, and what bbox1 asks reaches bbox4 in the wrong VLAN.
+    """
+    return {cell.src, cell.dst} == {"bbox2", "bbox4"} and cell.kind in L3_KINDS
+
+
 def without_subnet(cell: Cell) -> bool:
     """Sent by bbox3, or answered by it, by way of a subnet that it has no route to."""
     if cell.src == "bbox3":
@@ -178,6 +186,7 @@ OF_OVERLAPPING_SUBNETS = [
         (("switch", *REWRITE, "host2", "undo"),),
         leaks_to_host2,
         unvouched,
+        either=raced_for,
     ),
     Mutant(
         "no-subnet",
