@@ -10,6 +10,8 @@ PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon catalogue cause
 	endpoints/refusals errors expectations faults/change faults/fault faults/filters faults/grammar faults/listing \
 	faults/opinion faults/predict faults/table faults/tried flow forwarding frame/* hoststate judge layer2 matrix normal observe \
 	path pcapng pings plan record schedule sightings steps sysctls unrouted verdict walk report/* topology/*,harness/$(module).py))
+# A file of tests stays with one process, which has its labs to itself; the longest come first.
+SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
 USER_ID := $(shell id -u)
 
 # Building a lab needs root. Of the environment sudo keeps nothing but what the command line names.
@@ -54,7 +56,10 @@ engines: setup ## fetch newer Docker engines into the user's cache (ARGS=--newes
 
 test: setup-dev ## the harness's own tests, and lint
 	@status=0; \
-	$(BIN)/coverage run -m pytest tests/ $(ARGS) || status=$$?; \
+	$(BIN)/coverage erase; \
+	COVERAGE_PROCESS_START="$(CURDIR)/pyproject.toml" COVERAGE_FILE="$(CURDIR)/.coverage" \
+		$(BIN)/coverage run -m pytest tests/ $(SPREAD) $(ARGS) || status=$$?; \
+	$(BIN)/coverage combine --quiet; \
 	$(BIN)/coverage report | tail -n 1; \
 	$(BIN)/coverage report --include="$(PURE)" --fail-under=100 >/dev/null || \
 		{ echo "not every branch of the pure modules is tested:"; \
@@ -81,5 +86,5 @@ bench: setup-dev ## measure runs, sweeps and memory (ARGS="--json --runs 9 --onl
 	@$(AS_ROOT) $(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## remove .venv, caches and coverage data; reports stay (`harness reports prune` removes those)
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage build dist
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage* build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
