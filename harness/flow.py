@@ -175,6 +175,11 @@ class Point(NamedTuple):
         return f"{self.node}:{self.interface} ({self.direction})"
 
 
+SOCKET = "socket"
+"""Where a point has this for an interface, it is behind all of them and the node's own rules: the
+last place that a reply must get to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hop:
     """One sighting of a token at a tap. Addresses are as on the wire there; `t_ns` is absolute."""

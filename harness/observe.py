@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 
 from harness import walk
-from harness.flow import Absent, Cell, Observation, Outcome, Point
+from harness.flow import SOCKET, Absent, Cell, Observation, Outcome, Point
 from harness.path import Trace, reply_lost_at, trace, way_back
 from harness.record import BEACON, Record, Sent, Wave
 from harness.sightings import ICMP, ICMPV6, Leg, Sighting, Sightings
@@ -119,6 +119,8 @@ class _Looker:
             return found.lost_at
         if outcome is not Outcome.SILENT:
             return None
+        if self._at_source(Leg.REPLY) and self._sent.id in self._wave.unheard:
+            return Point(self._cell.src, SOCKET, "in")
         return reply_lost_at(way_back(self._topology, self._cell, self.path), self._mine)
 
     def beacon(self) -> Observation:
@@ -140,6 +142,9 @@ class _Looker:
             nobody = [one.why for one in self._gone if one.node == self._cell.src]
             return (Outcome.NOT_SENT, nobody[0]) if nobody else _refused_locally(self._sent.errno)
         reply = self._at_source(Leg.REPLY)
+        if arrived and reply and self._sent.id in self._wave.unheard:
+            came = f"the token arrived and its reply came back to {self._cell.src}"
+            return Outcome.SILENT, f"{came}, but not to the socket that waits for it"
         if arrived and reply:
             return Outcome.REACHED, "the token arrived and its reply came back"
         if self._late:

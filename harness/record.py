@@ -80,6 +80,9 @@ class Wave:
     """Of routers that some packet must end at for want of a route."""
     unrouted: tuple[Unrouted, ...] = ()
     """Of the same routers."""
+    unheard: tuple[str, ...] = ()
+    """Ids of probes whose reply came in at their source, and did not get to the socket there that
+    had asked: rules of the source's own see a packet after its taps do."""
 
     @cached_property
     def states(self) -> dict[tuple[str, str], str]:
@@ -155,7 +158,10 @@ def _wave(data: dict[str, Any]) -> Wave:
     routes = tuple(_typed(Route(**entry)) for entry in data["routes"])
     unrouted = tuple(_typed(Unrouted(**entry)) for entry in data["unrouted"])
     times = (data["opened_ns"], data["closed_ns"])
-    return _typed(Wave(data["name"], *times, sent, neighbours, routes, unrouted))
+    unheard = tuple(data["unheard"])
+    if not all(isinstance(one, str) for one in unheard):
+        raise TypeError(f"unheard is {unheard!r:.40}")
+    return _typed(Wave(data["name"], *times, sent, neighbours, routes, unrouted, unheard))
 
 
 _TYPES: dict[str, type | tuple[type, ...]] = {

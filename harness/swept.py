@@ -164,7 +164,8 @@ def _wave(data: dict[str, Any], tokens: dict[str, str]) -> Wave:
     routes = tuple(Route(**entry) for entry in data["routes"])
     unrouted = tuple(Unrouted(**entry) for entry in data["unrouted"])
     times = (data["opened_ns"], data["closed_ns"])
-    return Wave(data["name"], *times, sent, neighbours, routes, unrouted)
+    unheard = tuple(data["unheard"])
+    return Wave(data["name"], *times, sent, neighbours, routes, unrouted, unheard)
 
 
 def _frames(

@@ -1,6 +1,7 @@
 """The proof rule: an expectation and an observation -> pass, fail or unproved.
 
-*Reached* passes when the token arrived, a tied reply came back, and the path is the expected one.
+*Reached* passes when the token arrived, a tied reply came back, and the path is the expected one. A
+reply to an echo, TCP or UDP probe has come back when the socket that asked has it.
 *Not reached* passes only when the probe left, its token is nowhere it must not be, a control of its
 own class sent after it did arrive, no tap lost anything, and the outcome is the expected one.
 Of an endpoint that is not there nothing can be proved: what must reach it, or come from it, fails
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.flow import Cell, Observation, Outcome, Point, Proof, Ruling, Verdict
+from harness.flow import SOCKET, Cell, Observation, Outcome, Point, Proof, Ruling, Verdict
 from harness.observe import Observed, observe
 from harness.record import Record
 from harness.sightings import Sightings, find
@@ -103,7 +104,7 @@ def _verdict(one: Observed, controls: _Controls, lost: list[str]) -> Verdict:
         control = controls.of_probe(one)
         ruling, why = _judge_not_reached(one.cell, seen, control, lost)
     ruling, why = _judge_absent(one.cell, seen) or (ruling, why)
-    came_back = seen.outcome is Outcome.REACHED
+    came_back = seen.outcome is Outcome.REACHED or _was_unheard(seen)
     proof = Proof(
         left=seen.left,
         absent=not came_back if one_way else not seen.arrived and not seen.strays,
@@ -181,7 +182,7 @@ def _judge_one_way(
     if not seen.arrived or seen.missing:
         where = f" by way of {seen.missing[0]}" if seen.arrived else ""
         return Ruling.FAIL, f"it must arrive{where}, but: {seen.detail}"
-    if seen.outcome is not cell.expectation.outcome:
+    if seen.outcome is not cell.expectation.outcome or _was_unheard(seen):
         return Ruling.FAIL, f"its reply must get lost, but: {seen.detail}"
     if cell.expectation.unanswered:
         return _judge_unanswered(cell, seen, control)
@@ -213,6 +214,11 @@ def _judge_sight(seen: Observation, lost: list[str]) -> tuple[Ruling, str] | Non
     if lost:
         return Ruling.UNPROVED, f"taps lost frames, went down or were not open: {', '.join(lost)}"
     return None
+
+
+def _was_unheard(seen: Observation) -> bool:
+    """Whether its reply came back, and its source's own rules kept it from the socket."""
+    return seen.lost_at is not None and seen.lost_at.interface == SOCKET
 
 
 def _judge_departure(cell: Cell, seen: Observation) -> tuple[Ruling, str] | None:

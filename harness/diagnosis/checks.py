@@ -83,12 +83,14 @@ def _input(scene: Scene) -> Finding | None:
 
 
 def _answer_route(scene: Scene) -> Finding | None:
-    if scene.place.asker or scene.cell.probe.is_layer2:
+    if scene.place.asker or scene.place.flow.is_reply or scene.cell.probe.is_layer2:
         return None
     return routing.route(scene, scene.place.node, scene.reply())
 
 
 def _answer_output(scene: Scene) -> Finding | None:
+    if scene.place.flow.is_reply:  # a reply is not answered
+        return None
     node = scene.place.node
     flow = replace(scene.reply(), oif=scene.interface)
     return stack.filtered(scene, node, flow, stack.OUT)
@@ -158,7 +160,8 @@ def _echo_ignored(scene: Scene) -> Finding | None:
         "icmp6": "net.ipv6.icmp.echo_ignore_all",
     }
     key = keys.get(scene.cell.probe.kind)
-    if key is None or scene.state.sysctl(node, key) != "1":
+    asked = key is not None and not scene.place.flow.is_reply
+    if not asked or scene.state.sysctl(node, str(key)) != "1":
         return None
     message = f"{node} answers no echo request: {key} is 1"
     shown = scene.state.cite(node, "conf") or scene.state.cite(node, "sysctls")

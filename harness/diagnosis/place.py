@@ -135,7 +135,8 @@ class Places:
             return None
         every = self._sightings.by_token.get(verdict.token, [])
         looker = _Way(self._topology, cell, self._waves[verdict.token], every, self._questions)
-        return looker.lost(is_reply=False) or looker.lost(is_reply=True)
+        lost = looker.lost(is_reply=False) or looker.lost(is_reply=True)
+        return lost or (looker.kept_back() if seen.outcome is Outcome.SILENT else None)
 
 
 class _Way:
@@ -187,6 +188,15 @@ class _Way:
         came = next((one for one in self._sightings if one.point == arrival), None)
         probe = self._flow(came, is_reply=False)
         return replace(place, kind=Kind.RECEIVER, near=arrival, flow=probe)
+
+    def kept_back(self) -> Place:
+        """At its source, where its reply came in, and which kept it from the socket that asked."""
+        arrival = way_back(self._topology, self._cell, self._path)[-1]
+        mine = [one for one in self._sightings if one.leg in ANSWERS]
+        came = next((one for one in mine if one.point == arrival.point), None)
+        node = self._cell.src
+        flow = self._flow(came, is_reply=True)
+        return Place(Kind.RECEIVER, node, node, arrival.vlan, flow, near=arrival.point)
 
     def _in_place(self, point: Point, packet: Packet, ways: tuple[walk.Waypoint, ...]) -> bool:
         """Whether a frame is where it must be, in the VLAN in which it must be there."""

@@ -31,6 +31,7 @@ ASKING = (
     ["-p", "tcp", "--dport", "7"],
     ["-p", "udp", "--dport", "7"],
 )
+HALF = 0.5
 STRANGER = "02:6e:73:00:00:77"
 Drawn = tuple[str, str, Change]
 """What a change is about, so that no two are about the same; what it is in words; the change."""
@@ -49,17 +50,15 @@ def drawn(seed: int) -> Fault:
 
 
 def _rule(dice: random.Random) -> Drawn:
-    """A rule of a chain. What comes in at an endpoint is dropped only if it asks something.
-
-    A verdict rests on what comes back to the source's interface; that the source's own INPUT drops
-    it there, no tap sees, and the oracle would.
-    """
+    """A rule of a chain."""
     node = dice.choice((GATEWAY, GATEWAY, *ENDPOINTS))
     if node == GATEWAY:
         chain, table = "FORWARD", dice.choice(("filter", "mangle", "security"))
     else:
         chain, table = dice.choice(("INPUT", "OUTPUT")), "filter"
-    match = dice.choice(ASKING) if chain == "INPUT" else _match(dice, node)
+    match = _match(dice, node)
+    if chain == "INPUT" and dice.random() < HALF:
+        match = dice.choice(ASKING)
     target = dice.choice(("DROP", "DROP", "REJECT", "ACCEPT")) if table == "filter" else "DROP"
     line = " ".join([chain, *match, "-j", target])
     words = f"{node}: {table} {line}"

@@ -135,6 +135,18 @@ FORWARDING = (
         (Code.INPUT_DROP,),
     ),
     Fault(
+        "input-drop-of-tcp-replies",
+        "bbox1 drops the answers to the TCP connections that it opens.",
+        filters.rule("bbox1", "INPUT -p tcp -m state --state ESTABLISHED -j DROP"),
+        (Code.L4_FILTERED,),
+    ),
+    Fault(
+        "input-drop-of-echo-replies",
+        "bbox2 drops the echo replies that come in, so that it pings nobody, and all ping it.",
+        filters.rule("bbox2", "INPUT -p icmp --icmp-type echo-reply -j DROP"),
+        (Code.L4_FILTERED,),
+    ),
+    Fault(
         "output-drop",
         "bbox1 drops what it sends into VLAN 20 itself.",
         filters.rule("bbox1", "OUTPUT -d 172.16.20.0/24 -j DROP"),

@@ -146,6 +146,7 @@ class FakeWorker:
         opened = self._clock.tick()
         stacks.arp.forget()
         sent = [self._send(probe, network, stacks) for probe in wave["probes"]]
+        unheard = stacks.came - stacks.heard
         for tap in self._faults.foreign:
             token = bytes([0xF0]) * wire.TOKEN_OCTETS
             ends = wire.BROADCAST, bytes(6)
@@ -156,6 +157,7 @@ class FakeWorker:
         stacks.arp.forget()
         return {
             "name": wave["name"], "opened_ns": opened, "closed_ns": closed, "sent": sent,
+            "unheard": [one["id"] for one in wave["probes"] if one["id"] in unheard],
             "neighbours": table, "routes": [], "unrouted": [],
         }  # fmt: skip
 

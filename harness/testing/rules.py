@@ -15,7 +15,7 @@ LOOSE = 2
 """rp_filter: the source must be reachable, by whatever interface (RFC 3704)."""
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58, "ipv6-icmp": 58}
 """IANA's numbers, by the names that iptables(8) knows."""
-ECHO_TYPES = {"echo-request": 8, "fragmentation-needed": 3}
+ECHO_TYPES = {"echo-reply": 0, "echo-request": 8, "fragmentation-needed": 3}
 TABLES = {
     "PREROUTING": ("raw", "mangle"),
     "INPUT": ("mangle", "filter", "security"),

@@ -77,6 +77,9 @@ class Stacks:
         self._network, self._nodes = network, network.state.nodes
         self._echoing = {want["node"]: set(want["tokens"]) for want in responders}
         self._sent = 0
+        self.came: set[str] = set()
+        """Ids of probes whose answer came in where it was to go; `heard`: and got to the socket."""
+        self.heard: set[str] = set()
         network.receive = self._receive
 
     def send(self, probe: Probe) -> None:
@@ -170,6 +173,8 @@ class Stacks:
         flow = self.flows.answered(name, ip, packet)
         state = "ESTABLISHED" if flow else "INVALID" if answers(packet) else "NEW"
         place = Place(into=came_in.name, state=state)
+        if flow and self._is_own(name, flow.src):
+            self.came.add(self._network.probe)
         ip, rule = fate(node, "PREROUTING", ip, place)
         if rule:
             return
@@ -193,6 +198,8 @@ class Stacks:
         if rule:
             self._reject(name, ip, packet, rule)
             return
+        if place.state == "ESTABLISHED":
+            self.heard.add(self._network.probe)
         back = Ip(ip.dst, ip.src, ip.protocol, b"")
         ports = packet.dst_port or 0, packet.src_port or 0
         open_here = packet.dst_port == wire.ECHO_PORT and name in self._echoing and not closed

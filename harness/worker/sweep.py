@@ -72,7 +72,7 @@ class _Sweep:
     def wave(self, wave: dict[str, Any], nodes: list[str]) -> dict[str, Any]:
         """Flush the neighbours, send, wait; what was sent, and the neighbours at the end."""
         neighbours.flush(nodes)
-        senders = probes.Senders()
+        senders = probes.Senders(self._poll)
         began, first = time.time_ns(), len(self.frames)
         before = [routes.unrouted(router) for router in self._routers]
         sent: list[tuple[str, int, Any]] = []
@@ -81,8 +81,10 @@ class _Sweep:
             if number % BATCH == BATCH - 1:
                 self._serve(0, senders)
         self._wait(senders, wave["deadline"], wave["quiet"])
+        unheard = set(senders.unheard(wave["quiet"]))
         refused = [probe for probe, (_, _, no) in zip(wave["probes"], sent) if no is not None]
-        _in_vain[0] += len(senders.awaited.pending) + sum(probe["await"] for probe in refused)
+        _in_vain[0] += len(senders.awaited.pending) + len(unheard)
+        _in_vain[0] += sum(probe["await"] for probe in refused)
         # Counted before the last drain and from after the first moment: what taps saw and no
         # router counted leaves a doubt, what a router counted and no tap saw would hide one.
         after = [routes.unrouted(router) for router in self._routers]
@@ -94,6 +96,7 @@ class _Sweep:
         neighbours.flush(nodes)
         return {
             "name": wave["name"], "opened_ns": began, "closed_ns": closed, "sent": sent,
+            "unheard": [one["id"] for one in wave["probes"] if one["token"] in unheard],
             "neighbours": table, "routes": asked,
             "unrouted": [
                 {"node": router, "packets": now - then}
@@ -121,7 +124,7 @@ class _Sweep:
         """Answer and drain what is ready; False if nothing was within `timeout` seconds."""
         ready = [fileno for fileno, _ in self._poll.poll(timeout)]
         for fileno in ready:
-            if fileno not in self._by_fileno:
+            if fileno not in self._by_fileno and not senders.hear(fileno):
                 self._responders.answer(fileno)
         self._drain([self._by_fileno[no] for no in ready if no in self._by_fileno], senders)
         return bool(ready)

@@ -47,6 +47,11 @@ def reply_lost(probe: str, leg: str = "reply") -> Fault:
     return _without(lambda seen: (seen.probe, seen.leg) == (probe, leg))
 
 
+def unheard(probe: str) -> Fault:
+    """The reply comes in at its source, and does not get to the socket there."""
+    return lambda draft: draft.unheard.add(probe)
+
+
 def leaked(probe: str, at: Point, *tags: int, **changes: Any) -> Fault:
     """The probe is also seen at a point, with these tags."""
 

@@ -89,6 +89,8 @@ class Draft:
     routes: dict[tuple[str, Route], int] = field(default_factory=dict)
     """(wave, what a router without a route says): how many packets it ended for that."""
     absent: tuple[Absent, ...] = ()
+    unheard: set[str] = field(default_factory=set)
+    """Ids of probes whose reply did not get to the socket that asked."""
 
     def of(self, probe: str, leg: str = "request") -> list[Seen]:
         """A probe's frames of one leg, in the order of the path."""
@@ -115,7 +117,9 @@ class Draft:
         for route, count in routes.items():
             counted[route.node] += count
         unrouted = tuple(Unrouted(*one) for one in counted.items())
-        return Wave(name, opened, opened + WAVE_NS, sent, entries, tuple(routes), unrouted)
+        unheard = tuple(one.id for one in sent if one.id in self.unheard)
+        times = (opened, opened + WAVE_NS)
+        return Wave(name, *times, sent, entries, tuple(routes), unrouted, unheard)
 
 
 Fault = Callable[[Draft], None]

@@ -37,6 +37,11 @@ OUTCOMES: dict[str, tuple[str, tuple[Fault, ...], str, str]] = {
     "no reply": (
         DIRECT, (faults.reply_lost(DIRECT),), "silent", "the token arrived, but no reply came back",
     ),
+    "reply kept from the socket": (
+        DIRECT, (faults.unheard(DIRECT),), "silent",
+        ("the token arrived and its reply came back to bbox1,"
+         " but not to the socket that waits for it"),
+    ),
     "lost": (DIRECT, (faults.lost(DIRECT, IN3),), "silent", "it left, and nothing came back"),
     "refused by RST": (
         TCP, (faults.reply_lost(TCP), faults.reset(TCP)), "refused",
@@ -211,6 +216,13 @@ def test_a_probe_that_arrived_was_not_lost() -> None:
     """Though one of its points is missing."""
     seen = observed(ROUTED, faults.hidden(ROUTED, "host2:eth2 (in)"))
     assert (seen.lost_at, [str(one) for one in seen.missing]) == (None, ["host2:eth2 (in)"])
+
+
+def test_a_reply_that_its_socket_does_not_get_was_lost_before_it() -> None:
+    """The last place on its way, behind every interface."""
+    assert str(observed(DIRECT, faults.unheard(DIRECT)).lost_at) == "bbox1:socket (in)"
+    lost = observed(DIRECT, faults.reply_lost(DIRECT), faults.unheard(DIRECT)).lost_at
+    assert str(lost) == "bbox3:eth0 (out)"
 
 
 def test_an_arp_probe_has_no_source_of_its_own() -> None:

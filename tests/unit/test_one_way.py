@@ -8,7 +8,7 @@ from harness.flow import Point, Ruling, Stage, Verdict
 from harness.schedule import schedule
 from tests.unit import faults
 from tests.unit.labs import STRICT, cells_of
-from tests.unit.play import Fault, judged
+from tests.unit.play import Draft, Fault, judged
 
 CELLS = cells_of(STRICT, Stage.ROUTED)
 ONE_WAY = "routed-bbox6-to-bbox1-icmp"
@@ -44,6 +44,12 @@ def test_its_control_is_lent_and_no_beacon_stands_in() -> None:
     assert [probe["id"] for probe in alone["waves"][0]["probes"]] == [ONE_WAY]
 
 
+def came_and_dropped(draft: Draft) -> None:
+    """The reply comes back after all, and rules of the source's own drop it."""
+    faults.answer_to(ONE_WAY, "02:6e:73:00:00:04")(draft)
+    faults.unheard(ONE_WAY)(draft)
+
+
 WRONG: dict[str, tuple[Fault, Ruling, str]] = {
     "it did not arrive": (
         faults.lost(ONE_WAY, AT_BBOX1), Ruling.FAIL,
@@ -57,6 +63,11 @@ WRONG: dict[str, tuple[Fault, Ruling, str]] = {
     "its reply came back": (
         faults.answer_to(ONE_WAY, "02:6e:73:00:00:04"), Ruling.FAIL,
         "its reply must get lost, but: the token arrived and its reply came back",
+    ),
+    "its reply came back, and its source dropped it": (
+        came_and_dropped, Ruling.FAIL,
+        ("its reply must get lost, but: the token arrived and its reply came back to bbox6,"
+         " but not to the socket that waits for it"),
     ),
     "it was refused": (
         faults.error(ONE_WAY, 3, 13, "172.16.30.2"), Ruling.FAIL,

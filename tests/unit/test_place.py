@@ -138,6 +138,16 @@ def test_a_place_is_where_it_was_seen_last(case: str) -> None:
     assert (found.kind, found.node, str(found)) == (kind, node, said)
 
 
+def test_a_reply_may_be_lost_at_its_source() -> None:
+    """It came in there, and the socket that asked did not get it."""
+    found = lost_place(ROUTED, faults.unheard(ROUTED))
+    assert found
+    assert (found.kind, found.node, found.vlan) == (Kind.RECEIVER, "bbox1", 10)
+    assert found.flow.is_reply
+    assert (found.flow.src, found.flow.dst) == ("172.16.20.11", "172.16.10.10")
+    assert str(found) == "the reply came in at bbox1:eth0 (in), and nothing came of it"
+
+
 def test_a_frame_in_another_vlan_is_not_in_its_place() -> None:
     """The question came out of the switch, but with the tag of another VLAN."""
     retag = faults.altered("", "switch:host2 (out)", "kernel", tags=(20,))

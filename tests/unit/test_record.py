@@ -19,7 +19,7 @@ SMALL = Record(
     (Wave("main", 1, 9, (Sent("a", "0f" * 16, 5, None), Sent("control/b", "1f" * 16, 6, 101)),
           (Neighbour("bbox1", "172.16.10.1", None, "FAILED"),),
           (Route("gateway", "eth2.10", "172.16.10.10", "172.16.30.10", "ENETUNREACH"),),
-          (Unrouted("gateway", 3),)),),
+          (Unrouted("gateway", 3),), ("a",)),),
     (TapCount("bbox1", "eth0", 3, 0, down=False),),
     absent=(Absent("bbox2", "container-not-running", "the container bbox2 on host1 has ended"),),
 )  # fmt: skip
@@ -82,6 +82,8 @@ BREAKS: dict[str, Callable[[dict[str, Any]], object]] = {
     "a route has no answer": lambda data: data["waves"][0]["routes"][0].update(answer=None),
     "nobody counted": lambda data: data["waves"][0].pop("unrouted"),
     "a count is a word": lambda data: data["waves"][0]["unrouted"][0].update(packets="3"),
+    "nobody says who was unheard": lambda data: data["waves"][0].pop("unheard"),
+    "who was unheard is a number": lambda data: data["waves"][0].update(unheard=[1]),
     "a tap's drops are a word": lambda data: data["taps"][0].update(drops="none"),
     "a tap may be down": lambda data: data["taps"][0].update(down="no"),
     "taps are missing": lambda data: data.pop("taps"),
