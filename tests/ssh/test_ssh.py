@@ -12,7 +12,7 @@ import pytest
 
 from harness.errors import MachineError, WorkerLost
 from harness.machines.ssh import ALIVE_COUNT, ALIVE_S, SshMachine
-from harness.testbed import MACHINES, Testbed
+from harness.testbed import MACHINES, Layout, Testbed
 from harness.worker import calls
 from tests.lab import snapshot
 
@@ -56,9 +56,9 @@ def test_destination_may_have_a_port(bed: Testbed) -> None:
         ("nohost", {}, "no such host: nohost; correct its name in the topology"),
         ("root@192.168.56.101:23", {}, "refuses the connection; start sshd there"),
         ("root@192.168.56.99", {}, "does not answer; is it up"),
-        ("nobody@gateway", {"python": "python7"}, "the user may log in, but has no shell there"),
+        ("daemon@gateway", {}, "the user may log in, but has no shell there"),
         ("gateway", {"python": "python7"}, "there is no python7; install it there"),
-        ("lab@gateway", {}, "must be root there; log in as root, or say `sudo: true`"),
+        ("lab@gateway", {}, "must be root there; log in as root, or say `become: sudo`"),
         ("guest@gateway", {"sudo": True}, "sudo wants a password there"),
         ("-oProxyCommand=true", {}, "is no destination for ssh"),
     ],
@@ -67,8 +67,6 @@ def test_error_names_machine_and_fix(
     bed: Testbed, destination: str, options: dict[str, Any], said: str
 ) -> None:
     """Each way in which no worker starts is one sentence that begins with the machine."""
-    if destination.startswith("nobody"):
-        bed.on("gateway", "sh", "-c", "grep -q ^nobody: /etc/passwd").check_returncode()
     with pytest.raises(MachineError) as caught:
         machine(bed, destination, name="host7", **options).start()
     (line,) = str(caught.value).splitlines()
@@ -118,7 +116,7 @@ def test_noise_of_a_login_is_passed_over(bed: Testbed) -> None:
     """A banner, and words that a shell's start file prints, do not disturb the channel."""
     noise = (
         "printf 'Banner /etc/issue\\n' >>/etc/ssh/sshd_config; echo password: >>/etc/issue; "
-        "echo 'echo hello; echo password: >&2' >/root/.bashrc; kill -HUP $(pidof -s sshd)"
+        "echo 'echo hello; echo password: >&2' >/root/.bashrc"
     )
     bed.on("gateway", "sh", "-c", noise).check_returncode()
     bed.reboot("gateway")
@@ -131,16 +129,17 @@ def test_noise_of_a_login_is_passed_over(bed: Testbed) -> None:
         bed.reboot("gateway")
 
 
-def test_old_python_is_refused_with_its_version(bed: Testbed) -> None:
+def test_old_python_is_refused_with_its_version() -> None:
     """A python3 that is too old says which it is, and where to name another."""
     old = sorted(Path("~/.pyenv/versions").expanduser().glob("3.8.*/bin/python3.8"))
     if not old:
         pytest.skip("no Python 3.8 on this machine")
-    from harness.testbed import Layout
-
-    with Testbed(Layout(python={"gateway": str(old[0])}, engines=())) as older, older.entered():
-        with pytest.raises(MachineError, match=r"gateway: its python3 is 3\.8\.\d+, and.* 3\.9"):
-            machine(older, "gateway").start()
+    with (
+        Testbed(Layout(python={"gateway": str(old[0])}, engines=())) as older,
+        older.entered(),
+        pytest.raises(MachineError, match=r"gateway: its python3 is 3\.8\.\d+, and.* 3\.9"),
+    ):
+        machine(older, "gateway").start()
 
 
 @pytest.mark.parametrize("name", ["gateway", "host1"])
@@ -187,7 +186,7 @@ def test_short_cut_is_carried_over(bed: Testbed) -> None:
 
 
 def test_cut_for_good_is_told_in_bounded_time(bed: Testbed) -> None:
-    """A machine that vanishes inside a call is lost within half a minute, not for ever waited for."""
+    """A machine that vanishes inside a call is lost within half a minute, not waited for."""
     with closing(machine(bed, "gateway").start()) as worker:
         under_way = worker.begin(calls.run, None, ["sleep", "3600"])
         bed.cut("gateway")
