@@ -264,6 +264,13 @@ class Topology:
         hosts = tuple(replace(host, mac=macs.get(host.name)) for host in self.hosts)
         return replace(self, hosts=hosts, switched=False)
 
+    @property
+    def macs(self) -> dict[str, str] | None:
+        """What `on_machines` was given; None for a lab on one machine."""
+        if self.switched:
+            return None
+        return {host.name: host.mac for host in self.hosts if host.mac}
+
     def next_hop(self, src: Endpoint, dst: Endpoint) -> Address | None:
         """Where an endpoint sends what is for another: to it, if it seems to be in its subnet."""
         vlan = self.vlan(src.vlan)
