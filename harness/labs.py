@@ -56,6 +56,26 @@ def private(path: str, backend: Backend = NETNS) -> Source:
     return Source(read, text, None, build, kind.name)
 
 
+def on_hosts(path: str, backend: Backend) -> Source:
+    """A lab on the machines of a topology's hosts, taken back after its run. Errors as there."""
+    from harness.hosted import HostedLab, machines
+
+    text = topology.text(path)
+    read = topology.parse(text, path)
+    kind = backend.on_hosts(read)
+
+    def build() -> Lab:
+        lab = HostedLab(read, machines(read), text, kind)
+        try:
+            lab.build()
+        except BaseException:
+            lab.close()
+            raise
+        return lab
+
+    return Source(read.on_machines({}), text, None, build, kind.name)
+
+
 def kept(path: str, backend: Backend = NETNS) -> Source:
     """A lab made for one run that stays up afterwards, in its last stage, until `harness down`."""
     text = topology.text(path)
