@@ -56,6 +56,44 @@ class HostedLab(Lab):
         self.facts = {**self._worker.call(calls.facts), "engines": self._versions()}
         self.stage = self.topology.stages[0]
 
+    def observe(self, stage: Stage | None) -> None:
+        """Take the lab as it is found, to change nothing of it.
+
+        `stage` is the one that it is to be tested for; by itself `routed`, if a gateway host has
+        any of the addresses that it has then. MachineError if an endpoint is a bare namespace that
+        is not there.
+        """
+        self._may_change = False
+        self._survey()
+        for end in self.topology.endpoints:
+            if end.host in self.engines or self._worker.call(calls.named, end.name, end.name):
+                continue
+            raise MachineError(f"{end.host} has no network namespace {end.name} (ip netns list)")
+        self._look = self._own().look()
+        self._know_endpoints()
+        self.facts = {**self._worker.call(calls.facts), "engines": self._versions()}
+        self.stage = stage or self._stage()
+
+    def _know_endpoints(self) -> None:
+        """Take the MAC addresses of endpoints as they are: Docker makes them up."""
+        nodes = [end.name for end in self.topology.endpoints if end.name not in self._look.nodes]
+        found = dict(self.topology.macs or {})
+        for reading in self._worker.call(calls.evidence, [(node, "links") for node in nodes]):
+            own = self.topology.endpoint(reading["node"]).interface
+            found |= {reading["node"]: one["mac"]
+                      for one in reading["parsed"] if one["name"] == own}  # fmt: skip
+        self.topology = self.topology.on_machines(found)
+
+    def _stage(self) -> Stage:
+        if not self.topology.configured:
+            return self.topology.stages[0]
+        routers = {spec.host: {f"{address}" for _, address in spec.addresses}
+                   for spec in self.topology.configured}  # fmt: skip
+        said = self._worker.call(calls.evidence, [(host, "addresses") for host in routers])
+        held = [one for reading in said for one in reading["parsed"]
+                if one["address"].partition("/")[0] in routers[reading["node"]]]  # fmt: skip
+        return Stage.ROUTED if held else Stage.ISOLATED
+
     def close(self) -> None:
         """See Lab."""
         if self._made:

@@ -120,7 +120,7 @@ class Record:
     absent: tuple[Absent, ...] = ()
     """Endpoints that were not there, whose taps were not open either."""
     macs: dict[str, str] | None = None
-    """The MAC addresses of trunks by host, where they are machines of their own; None elsewhere."""
+    """Of trunks and endpoints by node, where hosts are machines of their own; None elsewhere."""
 
     def found(self, topology: Topology) -> Topology:
         """The topology as it was found: what these frames are judged by."""

@@ -59,6 +59,8 @@ def source(config: pytest.Config, topology: str = "") -> labs.Source:
     if option.lab_backend == "ssh":
         if option.lab_keep:
             raise InputError("--lab-keep is for labs on this machine; lab hosts get back what was")
+        if labs.observes(path):
+            return labs.observed(path, backend, option.lab_stage)
         return labs.on_hosts(path, backend)
     return labs.kept(path, backend) if option.lab_keep else labs.private(path, backend)
 

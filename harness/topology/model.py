@@ -260,16 +260,26 @@ class Topology:
         return {one.host: one.engine for one in self.gateways if one.engine}
 
     def on_machines(self, macs: Mapping[str, str]) -> Topology:
-        """The same lab on machines of their own: a real switch, and trunks with their own MACs."""
+        """The same lab on machines of their own: a real switch, and MAC addresses as found.
+
+        `macs` has those of trunks by host, and of endpoints that the harness did not make.
+        """
         hosts = tuple(replace(host, mac=macs.get(host.name)) for host in self.hosts)
-        return replace(self, hosts=hosts, switched=False)
+        ends = tuple(replace(end, mac=macs.get(end.name, end.mac)) for end in self.endpoints)
+        return replace(self, hosts=hosts, endpoints=ends, switched=False)
+
+    @property
+    def observed(self) -> bool:
+        """Whether its hosts are machines on which nothing may be changed."""
+        return any(host.reach is not None and host.reach.may == "observe" for host in self.hosts)
 
     @property
     def macs(self) -> dict[str, str] | None:
         """What `on_machines` was given; None for a lab on one machine."""
         if self.switched:
             return None
-        return {host.name: host.mac for host in self.hosts if host.mac}
+        hosts = {host.name: host.mac for host in self.hosts if host.mac}
+        return hosts | {end.name: end.mac for end in self.endpoints}
 
     def next_hop(self, src: Endpoint, dst: Endpoint) -> Address | None:
         """Where an endpoint sends what is for another: to it, if it seems to be in its subnet."""
