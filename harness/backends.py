@@ -17,6 +17,7 @@ from harness.errors import InputError, Unsupported
 from harness.plan import EndpointKind
 from harness.topology import Topology
 
+RUN = "pytest suites/ --lab-backend ssh --lab-topology FILE"
 SHOWN = "--lab-engine and --lab-image"
 
 
@@ -41,7 +42,7 @@ class Backend:
         made: EndpointKind = NamespaceEndpoints()
         programs: tuple[str, ...] = ()
         if self.name == "ssh":
-            return self.on_hosts(topology)
+            raise InputError(f"--backend ssh is for `{RUN}`; what stands there, `ssh` enters")
         if self.name == "docker":
             programs = self._programs("--backend docker needs root, as Docker's engine does")
             made = self._docker(topology, programs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from harness.commands import command
 from harness.endpoints.containers import calls as of_containers
 from harness.endpoints.containers import image
 from harness.endpoints.lab_host import LabHostEndpoints
-from harness.errors import BuildError, MachineError
+from harness.errors import BuildError, InputError, MachineError
 from harness.flow import Stage
 from harness.lab import Lab, Started
 from harness.machines.fleet import Machines
@@ -79,9 +80,9 @@ class HostedLab(Lab):
         nodes = [end.name for end in self.topology.endpoints if end.name not in self._look.nodes]
         found = dict(self.topology.macs or {})
         for reading in self._worker.call(calls.evidence, [(node, "links") for node in nodes]):
-            own = self.topology.endpoint(reading["node"]).interface
-            found |= {reading["node"]: one["mac"]
-                      for one in reading["parsed"] if one["name"] == own}  # fmt: skip
+            node = reading["node"]
+            own = self.topology.endpoint(node).interface
+            found[node] = next(one["mac"] for one in reading["parsed"] if one["name"] == own)
         self.topology = self.topology.on_machines(found)
 
     def _stage(self) -> Stage:
@@ -100,6 +101,11 @@ class HostedLab(Lab):
             with contextlib.suppress(MachineError):
                 self._take_back(self._made)
         super().close()
+
+    def change(self, steps: Iterable[Step], apply: Callable[..., Any]) -> None:
+        """See Lab; InputError, whatever the steps: nothing would take them back."""
+        del steps, apply
+        raise InputError("lab hosts are not changed but by the stages; use --lab-backend docker")
 
     def before(self, host: str) -> dict[str, Any] | None:
         """See Lab."""

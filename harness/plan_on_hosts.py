@@ -94,7 +94,7 @@ def _unusable(topology: Topology, host: Host, found: dict[str, Any]) -> Iterable
             f"`ip link set {trunk} mtu {host.mtu}` there, or say `mtu: {found['mtu']}`"
         )
     for link in found["links"]:
-        yield f"{host.name} has a {link} already, which is not of this lab; {KEPT}"
+        yield f"{host.name} has an interface {link} already, which is not of this lab; {KEPT}"
     for kind in ("containers", "networks"):
         wanted = _named(topology, host.name, kind)
         for name in [one for one in found.get(kind, ()) if one in wanted]:

@@ -22,6 +22,7 @@ from harness.matrix import ALL_KINDS
 from harness.session import Session
 from harness.spread import worker_of
 
+ELSEWHERE = "is for labs on this machine; what is on a lab host"
 NOTHING = {
     "steps": "no pair is routed by a gateway host that can be looked into",
     "readings": "the stages isolated and undone are not both tested",
@@ -58,7 +59,9 @@ def source(config: pytest.Config, topology: str = "") -> labs.Source:
     backend = Backend(option.lab_backend, option.lab_engine, option.lab_image)
     if option.lab_backend == "ssh":
         if option.lab_keep:
-            raise InputError("--lab-keep is for labs on this machine; lab hosts get back what was")
+            raise InputError(f"--lab-keep {ELSEWHERE} is taken back")
+        if option.lab_shell_on_failure:
+            raise InputError(f"--lab-shell-on-failure {ELSEWHERE} is entered by ssh")
         if labs.observes(path):
             return labs.observed(path, backend, option.lab_stage)
         return labs.on_hosts(path, backend)
