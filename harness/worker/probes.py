@@ -143,7 +143,8 @@ class Senders:
             opened.sendto(probe["token"], MSG_FASTOPEN, (probe["dst_ip"], probe["port"]))
 
     def _beacon(self, probe: Probe) -> None:
-        self.awaited.arrival(probe["dst"], probe["token"])
+        if probe["await"]:
+            self.awaited.arrival(probe["dst"], probe["token"])
         self._packet(probe).send(probe["frame"])
 
     def _packet(self, probe: Probe) -> socket.socket:

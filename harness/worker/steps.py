@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from harness.worker import engine, firewall, namespaces, vlan
+from harness.worker import engine, firewall, namespaces, netlink, taps, vlan
 
 Step = dict[str, Any]
 Operations = dict[str, Callable[[Step], None]]
@@ -39,6 +39,16 @@ def apply(steps: list[Step], more: Operations | None = None) -> dict[str, Any]:
     return {"done": len(steps)}
 
 
+def undo(steps: list[Step], more: Operations | None = None) -> list[dict[str, Any]]:
+    """Carry out steps that take others back, whatever fails; `{"reason", "step"}` of what did."""
+    failed = []
+    for step in steps:
+        done = apply([step], more)
+        if "reason" in done:
+            failed.append({"reason": done["reason"], "step": step})
+    return failed
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, IndexError):
         return "no such interface"
@@ -65,29 +75,34 @@ def _sysctl(step: Step) -> None:
 
 
 def _write_sysctl(key: str, value: str) -> None:
-    with open("/proc/sys/" + key.replace(".", "/"), "w", encoding="ascii") as file:
+    with open(sysctl_path(key), "w", encoding="ascii") as file:
         file.write(value)
+
+
+def sysctl_path(key: str) -> str:
+    """A sysctl's file; as sysctl(8) has it, a slash stands for the dot in an interface's name."""
+    return "/proc/sys/" + key.translate(str.maketrans("./", "/."))
 
 
 def _bridge(step: Step) -> None:
     """A bridge without VLAN filtering passes tags; no spanning tree, no snooping, no ageing."""
-    netlink = namespaces.route(step["node"])
-    netlink.link(
+    route = namespaces.route(step["node"])
+    route.link(
         "add", ifname=step["name"], kind="bridge", br_stp_state=0, br_forward_delay=0,
         br_mcast_snooping=0,
     )  # fmt: skip
-    netlink.link("set", index=_index(step["node"], step["name"]), mtu=step["mtu"], state="up")
+    route.link("set", index=_index(step["node"], step["name"]), mtu=step["mtu"], state="up")
 
 
 def _veth(step: Step) -> None:
-    netlink = namespaces.route(step["node"])
+    route = namespaces.route(step["node"])
     peer_node = namespaces.descriptor(step["peer_node"])
     mac = {"address": step["mac"]} if step["mac"] else {}
-    netlink.link(
+    route.link(
         "add", ifname=step["name"], kind="veth", mtu=step["mtu"], **mac,
         peer={"ifname": step["peer"], "mtu": step["peer_mtu"], "net_ns_fd": peer_node},
     )  # fmt: skip
-    netlink.link("set", index=_index(step["node"], step["name"]), state="up")
+    route.link("set", index=_index(step["node"], step["name"]), state="up")
     master = _index(step["peer_node"], step["master"])
     port = _index(step["peer_node"], step["peer"])
     namespaces.route(step["peer_node"]).link("set", index=port, master=master, state="up")
@@ -97,6 +112,29 @@ def _veth(step: Step) -> None:
 
 def _vlan(step: Step) -> None:
     vlan.add(step["node"], step["parent"], step["id"], step["name"], step["mtu"])
+
+
+def _namespace_delete(step: Step) -> None:
+    """Its link goes now, and not when the kernel comes to the namespace."""
+    node = step["node"]
+    if namespaces.is_there(node):
+        route = namespaces.route(node)
+        for index in route.link_lookup(ifname=step["name"]):
+            route.link("del", index=index)
+    let_go(node)
+
+
+def let_go(node: str) -> None:
+    """Let go of a namespace: what is open of it keeps it, and its macvlan with its MAC address."""
+    taps.let_go(node)
+    netlink.forget(node)
+    namespaces.forget(node)
+
+
+def _link(step: Step) -> None:
+    namespaces.route(step["node"]).link(
+        "set", index=_index(step["node"], step["link"]), state=step["state"]
+    )
 
 
 def _vlan_delete(step: Step) -> None:
@@ -152,6 +190,8 @@ _OPERATIONS: Operations = {
     "namespace": _namespace,
     "engine": _engine,
     "sysctl": _sysctl,
+    "namespace-delete": _namespace_delete,
+    "link": _link,
     "bridge": _bridge,
     "veth": _veth,
     "vlan": _vlan,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,13 @@ def _ready(step: Step) -> None:
 def _image(step: Step) -> None:
     with connected(step["node"]) as client:
         if step["archive"]:
-            with Path(step["archive"]).open("rb") as file:
-                client.images.load(file)[0].tag(step["image"])
+            client.images.load(step.get("octets") or Path(step["archive"]).read_bytes())[0].tag(
+                step["image"]
+            )
         else:
-            said = [f"LABEL {image.MADE_OF}={image.program()}"]
-            client.api.import_image_from_data(image.busybox(), *step["image"].split(":", 1), said)
+            octets = step.get("octets") or image.busybox()
+            said = [f"LABEL {image.MADE_OF}={step.get('made_of') or image.program()}"]
+            client.api.import_image_from_data(octets, *step["image"].split(":", 1), said)
 
 
 def _network(step: Step) -> None:
@@ -56,7 +59,7 @@ def _network(step: Step) -> None:
         client.networks.create(
             step["name"], driver="macvlan", options=step["options"],
             ipam=IPAMConfig(pool_configs=pools), internal=step["internal"],
-            enable_ipv6=step["ipv6"],
+            enable_ipv6=step["ipv6"], labels=step.get("labels"),
         )  # fmt: skip
 
 
@@ -68,7 +71,8 @@ def _container(step: Step) -> None:
         )
         made = api.create_container(
             step["image"], step["command"], name=step["name"], mac_address=step["mac"],
-            stop_signal="SIGKILL", host_config=api.create_host_config(network_mode=step["network"]),
+            stop_signal="SIGKILL", labels=step.get("labels"),
+            host_config=api.create_host_config(network_mode=step["network"]),
             networking_config=api.create_networking_config({step["network"]: own}),
         )  # fmt: skip
         api.start(made["Id"])
@@ -78,6 +82,30 @@ def _adopt(step: Step) -> None:
     namespaces.adopt(step["node"], pid(step["host"], step["node"]))
 
 
+def _container_delete(step: Step) -> None:
+    steps.let_go(step["name"])
+    with connected(step["node"]) as client:
+        _gone(lambda: client.api.remove_container(step["name"], force=True, v=True))
+
+
+def _network_delete(step: Step) -> None:
+    with connected(step["node"]) as client:
+        _gone(lambda: client.api.remove_network(step["name"]))
+
+
+def _image_delete(step: Step) -> None:
+    with connected(step["node"]) as client:
+        _gone(lambda: client.api.remove_image(step["image"]))
+
+
+def _gone(remove: Callable[[], object]) -> None:
+    """Remove something that may be gone already."""
+    import docker
+
+    with suppress(docker.errors.NotFound):
+        remove()
+
+
 OPERATIONS: dict[str, Callable[[Step], None]] = {
     "side-by-side": _side_by_side,
     "engine-ready": _ready,
@@ -85,4 +113,7 @@ OPERATIONS: dict[str, Callable[[Step], None]] = {
     "network": _network,
     "container": _container,
     "adopt": _adopt,
+    "container-delete": _container_delete,
+    "network-delete": _network_delete,
+    "image-delete": _image_delete,
 }
