@@ -14,13 +14,18 @@ from harness.testbed.bed import SEARCH
 
 
 @pytest.fixture(scope="session")
-def testbed() -> Iterator[Testbed]:
-    """Three machines: one needs sudo, one is behind another, that one has an old python3."""
+def machines_are_here() -> None:
+    """Skip, with the reason, where no test machines can be."""
     if os.geteuid() != 0:
         pytest.skip("test machines need root")
     missing = [each for each in ("sshd", "ssh", "unshare", "sudo") if not found(each)]
     if missing:
         pytest.skip(f"missing on this machine: {', '.join(missing)}; `scripts/setup dev`")
+
+
+@pytest.fixture(scope="session")
+def testbed(machines_are_here: None) -> Iterator[Testbed]:  # noqa: ARG001 - it skips
+    """Three machines: one needs sudo, one is behind another, that one has an old python3."""
     old = old_python()
     layout = Layout(
         sudo=("host1",),

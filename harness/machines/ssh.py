@@ -7,6 +7,7 @@ connection ends, however it ends, sshd closes the worker's standard input, and t
 
 from __future__ import annotations
 
+import copy
 import os
 import platform
 import re
@@ -17,8 +18,8 @@ import mitogen.master
 import mitogen.parent
 import mitogen.ssh
 
-from harness.errors import MachineError
-from harness.machines import ssh_errors
+from harness.errors import HostUnusable
+from harness.machines import holder, ssh_errors
 from harness.machines.local import OWN_SESSION
 from harness.machines.worker import MitogenWorker, Worker
 
@@ -60,9 +61,19 @@ class SshMachine:
         self._sudo = sudo
         self._python = python
         self._config = config
+        self._apart = False
+
+    def __str__(self) -> str:
+        return self._name
+
+    def apart(self) -> SshMachine:
+        """The same machine, whose workers are in new namespaces there that end with them."""
+        other = copy.copy(self)
+        other._apart = True  # noqa: SLF001 - of this class
+        return other
 
     def start(self) -> Worker:
-        """See Machine. MachineError names the machine, and what would make it usable."""
+        """See Machine. HostUnusable names the machine, and what would make it usable."""
         if not self._destination or self._destination.startswith("-"):
             raise self._error(f"{self._destination!r} is no destination for ssh: user@host")
         return MitogenWorker(self._connect, f"the worker on {self._name}")
@@ -71,7 +82,8 @@ class SshMachine:
         try:
             context = router._connect(_Connection, **self._options())  # noqa: SLF001 - its `ssh`
         except mitogen.core.StreamError as error:
-            raise self._error(self._explained(ssh_errors.SSH, error)) from error
+            what = "python" if ssh_errors.is_of_python(str(error)) else "reach"
+            raise self._error(self._explained(ssh_errors.SSH, error), what) from error
         self._python_is_new_enough(context)
         if self._sudo:
             try:
@@ -79,12 +91,12 @@ class SshMachine:
                     via=context, python_path=[self._python], connect_timeout=START_S
                 )
             except mitogen.core.StreamError as error:
-                raise self._error(self._explained(ssh_errors.SUDO, error)) from error
+                raise self._error(self._explained(ssh_errors.SUDO, error), "privilege") from error
         if context.call(os.geteuid) != 0:
             raise self._error(
-                "the worker must be root there; log in as root, or say `become: sudo`"
+                "the worker must be root there; log in as root, or say `become: sudo`", "privilege"
             )
-        return context
+        return self._in_namespaces(router, context) if self._apart else context
 
     def _options(self) -> dict[str, Any]:
         uri = PORT.fullmatch(self._destination)
@@ -107,7 +119,8 @@ class SshMachine:
         if tuple(map(int, re.findall(r"\d+", version)[:2])) < OLDEST:
             raise self._error(
                 f"its {self._python} is {version}, and the worker needs 3.9; "
-                "install a newer one there, and say `python: PATH` in the topology"
+                "install a newer one there, and say `python: PATH` in the topology",
+                "python",
             )
 
     def _explained(self, table: ssh_errors.Table, error: Exception) -> str:
@@ -115,8 +128,16 @@ class SshMachine:
             str(error), table, destination=self._destination, python=self._python
         )
 
-    def _error(self, sentence: str) -> MachineError:
-        return MachineError(f"{self._name}: {sentence}")
+    def _in_namespaces(self, router: mitogen.master.Router, context: Any) -> Any:
+        command = [*holder.namespaces_command(root=True), self._python]
+        try:
+            return router.local(via=context, python_path=command, connect_timeout=START_S)
+        except mitogen.core.StreamError as error:
+            said = str(error).strip().splitlines()[-1]
+            raise self._error(f"no namespaces there: {said}", "privilege") from error
+
+    def _error(self, sentence: str, what: str = "reach") -> HostUnusable:
+        return HostUnusable(self._name, what, sentence)
 
 
 class _Complaints(mitogen.ssh.SetupProtocol):  # type: ignore[misc]

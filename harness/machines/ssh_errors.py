@@ -7,6 +7,8 @@ import re
 Table = tuple[tuple[str, str], ...]
 """Patterns in the order to look for them, and what each means; groups are `{0}`."""
 
+PYTHON = r"error while loading shared libraries|[Ee]xec format error|python\S*: .*not found"
+
 SSH: Table = (
     (r"Could not resolve hostname ([^\s:]+)",
      "no such host: {0}; correct its name in the topology, or give it a Host entry in ssh_config"),
@@ -45,6 +47,11 @@ SUDO: Table = (
      "`USER ALL=(ALL) NOPASSWD: ALL`")),
     (r"not found|No such file", "there is no sudo; install it there, or log in as root"),
 )  # fmt: skip
+
+
+def is_of_python(said: str) -> bool:
+    """Whether a login worked, and its python3 did not."""
+    return bool(re.search(PYTHON, said))
 
 
 def explain(said: str, table: Table, *, destination: str, python: str) -> str:

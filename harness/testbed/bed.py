@@ -77,6 +77,11 @@ class Testbed:
         """Where the controller's files are, for who is outside of it."""
         return f"/proc/{self._first}/root"
 
+    def root_of(self, machine: str) -> str:
+        """Where a machine's files are, for who is outside of it; until it starts again."""
+        pid = Path(f"{self.root}{PLACE}/{machine}/pid").read_text()
+        return f"{self.root}/proc/{pid}/root"
+
     @property
     def config(self) -> str:
         """An ssh_config that reaches the machines, for who is in the controller's network."""
@@ -113,11 +118,11 @@ class Testbed:
 
     def cut(self, machine: str, link: str = "eth1") -> None:
         """Pull a machine's cable."""
-        self._switch("ip", "link", "set", f"{machine}-{link}", "down")
+        self.switch("ip", "link", "set", f"{machine}-{link}", "down")
 
     def mend(self, machine: str, link: str = "eth1") -> None:
         """Plug it in again."""
-        self._switch("ip", "link", "set", f"{machine}-{link}", "up")
+        self.switch("ip", "link", "set", f"{machine}-{link}", "up")
 
     def power_off(self, machine: str) -> None:
         """End a machine as a power cut does."""
@@ -143,7 +148,8 @@ class Testbed:
     def _inside(self) -> list[str]:
         return ["nsenter", "--target", str(self._first), "--mount", "--pid", "--"]
 
-    def _switch(self, *argv: str) -> None:
+    def switch(self, *argv: str) -> None:
+        """Run a command where the switches are: br-eth1, br-eth2 and their ports, NAME-eth2."""
         subprocess.run(
             ["nsenter", "--target", str(self._first), "--mount", "--pid", "--net", "--", *argv],
             check=True,

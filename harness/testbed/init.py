@@ -21,7 +21,7 @@ COVERED = ("/etc", "/var", "/opt", "/srv", "/mnt", "/usr/local")
 """Folders that a machine has on a disk of its own, over those of the machine that carries it."""
 OWN = {"ssh": "/etc/ssh", "docker": "/var/lib/docker", "root": "/root", "home": "/home"}
 """Folders of that disk that show nothing of the carrying machine's."""
-FRESH = ("/run", "/tmp")  # noqa: S108 - a tmpfs each, new at each boot
+FRESH = ("/run", "/tmp", "/dev/shm")  # noqa: S108 - a tmpfs each, new at each boot
 PYTHON = Path("/opt/python")
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 DEADLINE_S = 30.0
@@ -113,7 +113,7 @@ def _mounts(disk: Path, boot_id: str, python: str | None) -> None:
     _mount("devpts", "/dev/pts", "devpts", 0, "gid=5,mode=620,ptmxmode=666")
     _mount("none", "/", "none", MS_REMOUNT | MS_BIND | MS_RDONLY)
     for folder in FRESH:
-        _mount("tmpfs", folder, "tmpfs", 0, "mode=1777" if folder == "/tmp" else "mode=755")  # noqa: S108
+        _mount("tmpfs", folder, "tmpfs", 0, "mode=755" if folder == "/run" else "mode=1777")
 
 
 def _sysfs() -> None:

@@ -28,7 +28,11 @@ class Layout:
     python: dict[str, str] = field(default_factory=dict)
     """Whose python3 is another one: the path of an interpreter in a prefix of its own."""
     clock: dict[str, str] = field(default_factory=dict)
-    """Whose wall clock is off for who logs in, as faketime(1) has it: `+1h`."""
+    """Whose wall clock is off for who logs in, as faketime(1) has it: `+1h`.
+
+    Its python must be older than 3.11: under libfaketime 0.9.10 the sleep of newer ones
+    (clock_nanosleep) fails.
+    """
     engines: tuple[str, ...] = ENGINES
 
     @classmethod

@@ -9,6 +9,7 @@ import typing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +17,9 @@ from typing import Any
 import pytest
 
 from harness.errors import WorkerLost
+from harness.machines.ssh import SshMachine
 from harness.machines.worker import Machine, Worker
+from harness.testbed import Testbed
 from harness.testing import FakeMachine, Faults
 from harness.worker import calls
 from tests.lab import snapshot
@@ -110,10 +113,10 @@ def test_results_are_had_in_any_order(worker: Worker) -> None:
     assert first() == {"done": 1}
 
 
-def test_begin_does_not_wait(real_worker: Worker, fifo: Path) -> None:
+def test_begin_does_not_wait(real_worker: Worker, fifo: Fifo) -> None:
     """`begin` returns while the call is under way; here what ends the call comes after it."""
-    under_way = real_worker.begin(calls.run, None, ["cat", str(fifo)])
-    fifo.write_text("written later", encoding="ascii")
+    under_way = real_worker.begin(calls.run, None, ["cat", fifo.there])
+    fifo.here.write_text("written later", encoding="ascii")
     assert under_way()["out"] == "written later"
 
 
@@ -145,9 +148,9 @@ def test_dead_worker_is_lost(real_worker: Worker) -> None:
         _within_deadline(lambda: real_worker.call(calls.facts))
 
 
-def test_worker_killed_inside_a_call_is_lost(real_worker: Worker, fifo: Path) -> None:
+def test_worker_killed_inside_a_call_is_lost(real_worker: Worker, fifo: Fifo) -> None:
     """A call under way when its worker is killed ends as WorkerLost in one line."""
-    under_way = real_worker.begin(calls.run, None, ["cat", str(fifo)])
+    under_way = real_worker.begin(calls.run, None, ["cat", fifo.there])
     os.kill(_pid(), signal.SIGKILL)
     with pytest.raises(WorkerLost) as caught:
         _within_deadline(under_way)
@@ -179,13 +182,26 @@ def test_nothing_is_left_after_close(real_machine: Machine) -> None:
     assert snapshot.wait_until_clean(before) == ()
 
 
+@dataclass(frozen=True)
+class Fifo:
+    """A named pipe: who reads it waits for a writer."""
+
+    there: str
+    """Its path on the machine."""
+    here: Path
+
+
 @pytest.fixture
-def fifo() -> Iterator[Path]:
-    """A named pipe, where every machine sees it: who reads it waits for a writer."""
-    with TemporaryDirectory(dir="/dev/shm") as folder:
-        path = Path(folder, "fifo")
-        os.mkfifo(path)
-        yield path
+def fifo(real_machine: Machine, request: pytest.FixtureRequest) -> Iterator[Fifo]:
+    """A named pipe on the machine."""
+    root = ""
+    if isinstance(real_machine, SshMachine):
+        bed: Testbed = request.getfixturevalue("testbed")
+        root = bed.root_of(str(real_machine))
+    with TemporaryDirectory(dir=f"{root}/tmp") as folder:
+        here = Path(folder, "fifo")
+        os.mkfifo(here)
+        yield Fifo(str(here).removeprefix(root), here)
 
 
 def _pid() -> int:
