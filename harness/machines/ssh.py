@@ -29,7 +29,7 @@ START_S = 30
 ALIVE_S, ALIVE_COUNT = 5, 6
 """A machine that answers nothing for 30 s is lost; TCP carries a shorter cut over."""
 OLDEST = (3, 9)
-PORT = re.compile(r"(?:[^@\s]+@)?(?:\[[^\]\s]+\]|[^:\s]+):\d+")
+PORT = re.compile(r"(?!ssh://)(?:[^@\s]+@)?(?:\[[^\]\s]+\]|[^:\s]+):\d+")
 """`user@host:port`, which ssh(1) takes as a URI only."""
 OWN_CHANNEL = (
     # A connection that others share lives, dies and is kept alive as they say.
@@ -81,7 +81,9 @@ class SshMachine:
             except mitogen.core.StreamError as error:
                 raise self._error(self._explained(ssh_errors.SUDO, error)) from error
         if context.call(os.geteuid) != 0:
-            raise self._error("the worker must be root there; log in as root, or say `sudo: true`")
+            raise self._error(
+                "the worker must be root there; log in as root, or say `become: sudo`"
+            )
         return context
 
     def _options(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO, Any
 
 from harness.testbed.layout import CONTROLLER, DISK_MIB, MACHINES, PLACE, PREFIX, Layout
 
@@ -71,10 +72,16 @@ def boot(name: str, layout: Layout) -> tuple[str, subprocess.Popen[str]]:
         "cgroup": f"/harness-{Path('/proc/self/ns/pid').stat().st_ino}/{name}",
         "environment": _environment(layout.clock.get(name)),
     }
+    with (place / "console").open("w") as console:
+        return name, _first(name, spec, console)
+
+
+def _first(name: str, spec: dict[str, Any], console: IO[str]) -> subprocess.Popen[str]:
     enter = ["nsenter", f"--net=/run/netns/{name}", "--", "unshare", *NAMESPACES, "--"]
-    return name, subprocess.Popen(
+    return subprocess.Popen(
         [*enter, sys.executable, "-I", "-S", str(INIT), json.dumps(spec)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=console, text=True,
+        start_new_session=True,
         env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
     )  # fmt: skip
 
@@ -83,7 +90,8 @@ def wait(name: str, process: subprocess.Popen[str]) -> None:
     """Wait until a machine's services answer."""
     said = process.stdout.readline() if process.stdout else ""
     if said != "ready\n":
-        sys.exit(f"the test machine {name} did not boot")
+        console = Path(PLACE, name, "console").read_text()
+        sys.exit(f"the test machine {name} did not boot: {console.strip()}")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     Path(PLACE, name, "pid").write_text(children[0])
 
@@ -175,7 +183,10 @@ def _cable(name: str, layout: Layout) -> None:
 def _plug(node: str, link: str) -> None:
     """Put a cable between a switch and a node's interface."""
     far = f"{node}-{link}"
-    _run("ip", "link", "add", far, "type", "veth", "peer", "name", link, "netns", node)
+    # A machine that starts again has the cards that it had.
+    mac = f"52:54:00:00:{[*MACHINES, 'controller'].index(node):02x}:{int(link[-1]):02x}"
+    peer = ("name", link, "netns", node, "address", mac)
+    _run("ip", "link", "add", far, "type", "veth", "peer", *peer)
     _run("ip", "link", "set", far, "master", f"br-{link}", "up")
     for each in ("lo", link):
         _ip(node, "link", "set", each, "up")

@@ -1,0 +1,45 @@
+"""What tests of several folders share: test machines that ssh reaches."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.testbed import Layout, Testbed
+from harness.testbed.bed import SEARCH
+
+
+@pytest.fixture(scope="session")
+def testbed() -> Iterator[Testbed]:
+    """Three machines: one needs sudo, one is behind another, that one has an old python3."""
+    if os.geteuid() != 0:
+        pytest.skip("test machines need root")
+    missing = [each for each in ("sshd", "ssh", "unshare", "sudo") if not found(each)]
+    if missing:
+        pytest.skip(f"missing on this machine: {', '.join(missing)}; `scripts/setup dev`")
+    old = old_python()
+    layout = Layout(
+        sudo=("host1",),
+        jump={"host2": "gateway"},
+        python={"gateway": old} if old else {},
+        engines=(),
+    )
+    with Testbed(layout) as bed:
+        yield bed
+
+
+def found(program: str) -> str | None:
+    """Where a program is."""
+    return shutil.which(program, path=SEARCH)
+
+
+def old_python() -> str | None:
+    """The oldest interpreter here that a worker can run on, if it is in a prefix of its own."""
+    for version in ("3.9", "3.10"):
+        for path in sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin")):
+            return str(path / f"python{version}")
+    return None
