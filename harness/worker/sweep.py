@@ -37,8 +37,9 @@ def unanswered() -> int:
 def sweep(plan: Plan) -> dict[str, Any]:
     """Carry out a sweep.
 
-    `plan` has `taps` [(node, interface)], `responders`, `nodes`, `routers` (the nodes that are
-    asked for their routes to what came in) and `waves`; a wave has `name`, `probes`, and in seconds
+    `plan` has `taps` [(node, interface)], `macs` (all that a lab host's taps are to see),
+    `responders`, `nodes`, `routers` (the nodes that are asked for their routes to what came in) and
+    `waves`; a wave has `name`, `probes`, and in seconds
     `deadline` (the longest wait for what is awaited) and `quiet` (how long nothing may come in
     before the wait is given up).
     """
@@ -72,7 +73,7 @@ class Sweeping:
         self._where: list[tuple[str, str]] = plan["taps"]
         self._nodes: list[str] = plan["nodes"]
         self._routers: list[str] = plan["routers"]
-        self._opened = opened(self._where)
+        self._opened = opened(self._where, plan["macs"])
         self._responders = probes.Responders(plan["responders"])
         keep_stamping(self._nodes)
         self._frames: list[Sighting] = []

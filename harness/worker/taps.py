@@ -13,9 +13,10 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
-from harness.worker import namespaces
+from harness.worker import lab_filter, namespaces
 
 ETH_P_ALL = 0x0003
 SOL_PACKET = 263
@@ -59,7 +60,8 @@ Sighting = tuple[int, int, int, bytes]
 class Tap:
     """One capture; `number` is its place among the taps of the sweep that uses it."""
 
-    def __init__(self, node: str, interface: str) -> None:
+    def __init__(self, node: str, interface: str, macs: Sequence[str] | None = None) -> None:
+        """Given `macs`, it sees no more of a lab host than the lab that has these."""
         self.number, self.node, self.interface = 0, node, interface
         self.down = self.shut = False
         with namespaces.entered(node):
@@ -68,6 +70,8 @@ class Tap:
         enlarge(self.socket)
         self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        if macs is not None and namespaces.is_machine(node):
+            lab_filter.attach(self.socket, macs)
         self.socket.bind((interface, ETH_P_ALL))
 
     def fileno(self) -> int:
@@ -130,7 +134,7 @@ def enlarge(own: socket.socket) -> int:
     return own.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
 
-def opened(where: list[tuple[str, str]]) -> list[Tap]:
+def opened(where: list[tuple[str, str]], macs: Sequence[str] = ()) -> list[Tap]:
     """Taps for a sweep, in the order of `where`; empty, and counting from nothing.
 
     One that an earlier sweep opened is used again, if its interface is still the same and was never
@@ -142,7 +146,7 @@ def opened(where: list[tuple[str, str]]) -> list[Tap]:
         try:
             with namespaces.entered(node):
                 key = (node, interface, socket.if_nametoindex(interface))
-            tap = _ready(_open.pop(key, None)) or Tap(node, interface)
+            tap = _ready(_open.pop(key, None)) or Tap(node, interface, macs)
         except OSError as error:
             if error.errno not in GONE:
                 raise
