@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -98,8 +97,10 @@ class HostedLab(Lab):
     def close(self) -> None:
         """See Lab."""
         if self._made:
-            with contextlib.suppress(MachineError):
+            try:
                 self._take_back(self._made)
+            except MachineError as error:
+                self.leftovers += (f"of the lab, not taken back: {error}",)
         super().close()
 
     def change(self, steps: Iterable[Step], apply: Callable[..., Any]) -> None:

@@ -110,6 +110,7 @@ def schedule(
         ("main", [probe for probe in probes if probe[1].family is not Family.COLD]),
     ]
     tokens = {probe_id: secrets.token_bytes(TOKEN_OCTETS) for probe_id, _ in probes}
+    hosts = [topology.trunk_mac(host.name) for host in topology.hosts]
     return {
         "waves": [
             _wave(topology, name, members, tokens, absent) for name, members in waves if members
@@ -118,6 +119,7 @@ def schedule(
             one for one in _responders(topology, probes, tokens) if one["node"] not in absent
         ],
         "nodes": [node for node in topology.nodes if node not in absent],
+        "macs": [*hosts, *(end.mac for end in topology.endpoints), beacon.SOURCE_MAC],
         "routers": _in_question(topology, cells),
     }
 

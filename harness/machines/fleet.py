@@ -256,6 +256,7 @@ class Fleet:
                 if self._nodes.get(tap[0]) == machine]  # fmt: skip
         return {
             "taps": [tap for _, tap in taps],
+            "macs": plan["macs"],
             "numbers": [number for number, _ in taps],
             "responders": [one for one in plan["responders"]
                            if self._nodes[one["node"]] == machine],

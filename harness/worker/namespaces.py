@@ -54,6 +54,11 @@ def on_machine() -> bool:
     return bool(_machine)
 
 
+def is_machine(node: str) -> bool:
+    """Whether a node is the lab host itself."""
+    return node in _machine
+
+
 def of_lab(node: str, interface: str) -> bool:
     """Whether an interface of a node is the lab's: of a lab host the trunk, and what is on it."""
     trunk = _machine.get(node)

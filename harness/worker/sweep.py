@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from harness.worker import neighbours, probes, routes
-from harness.worker.taps import Sighting, Tap, absent, close, keep_stamping, opened
+from harness.worker.taps import Sighting, Tap, absent, close, keep_stamping, now, opened
 
 BATCH = 64
 """Probes sent between two drains, so that no tap's buffer and no macvlan queue overflows."""
@@ -37,8 +37,9 @@ def unanswered() -> int:
 def sweep(plan: Plan) -> dict[str, Any]:
     """Carry out a sweep.
 
-    `plan` has `taps` [(node, interface)], `responders`, `nodes`, `routers` (the nodes that are
-    asked for their routes to what came in) and `waves`; a wave has `name`, `probes`, and in seconds
+    `plan` has `taps` [(node, interface)], `macs` (all that a lab host's taps are to see),
+    `responders`, `nodes`, `routers` (the nodes that are asked for their routes to what came in) and
+    `waves`; a wave has `name`, `probes`, and in seconds
     `deadline` (the longest wait for what is awaited) and `quiet` (how long nothing may come in
     before the wait is given up).
     """
@@ -72,7 +73,7 @@ class Sweeping:
         self._where: list[tuple[str, str]] = plan["taps"]
         self._nodes: list[str] = plan["nodes"]
         self._routers: list[str] = plan["routers"]
-        self._opened = opened(self._where)
+        self._opened = opened(self._where, plan["macs"])
         self._responders = probes.Responders(plan["responders"])
         keep_stamping(self._nodes)
         self._frames: list[Sighting] = []
@@ -87,7 +88,7 @@ class Sweeping:
         """Flush the neighbours: from here on everything is this wave's."""
         neighbours.flush(self._nodes)
         self._senders = probes.Senders()
-        self._began, self._first = time.time_ns(), len(self._frames)
+        self._began, self._first = now(), len(self._frames)
         self._before = [routes.unrouted(router) for router in self._routers]
         self._sent: list[tuple[str, int, Any]] = []
         self._refused = 0
@@ -95,7 +96,7 @@ class Sweeping:
     def send(self, wanted: list[probes.Probe]) -> None:
         """Send probes in their order."""
         for number, probe in enumerate(wanted):
-            at, refusal = time.time_ns(), _sent(probe, self._senders)
+            at, refusal = now(), _sent(probe, self._senders)
             self._sent.append((probe["id"], at, refusal))
             self._refused += probe["await"] and refusal is not None
             if number % BATCH == BATCH - 1:
@@ -126,7 +127,7 @@ class Sweeping:
         # router counted leaves a doubt, what a router counted and no tap saw would hide one.
         after = [routes.unrouted(router) for router in self._routers]
         self._drain(self._opened)
-        closed = time.time_ns()
+        closed = now()
         asked = self._routes(self._first)
         table = neighbours.table(self._nodes)
         self._ended += self._senders.end()

@@ -34,10 +34,10 @@ def known(host: str, image: str) -> dict[str, Any]:
 
     `{"failed": why}` if it does not answer.
     """
-    import docker
-
     try:
         with connected(host, PATIENCE_S) as client:
+            import docker
+
             names = [one["Names"] for one in client.api.containers(all=True)]
             networks = [one["Name"] for one in client.api.networks()]
             try:
