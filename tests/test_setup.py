@@ -194,6 +194,22 @@ def test_test_machines_take_ssh_sshd_and_dockerd(sandbox: Sandbox) -> None:
     assert "ssh" not in sandbox.setup("docker").stdout
 
 
+def test_sshd_of_test_machines_starts_nowhere_else(sandbox: Sandbox) -> None:
+    """Its units are masked before the package is there; where that fails, it is not installed."""
+    for name in ("ssh", "dockerd", "busybox"):
+        sandbox.stub(name)
+    sandbox.stub("apt-get", f"[ $1 = update ] || cp '{sandbox.bin}/ssh' '{sandbox.bin}/sshd'")
+    sandbox.stub("systemctl", code=1)
+    assert "systemctl mask failed" in sandbox.setup("ssh").stderr
+    assert not (sandbox.bin / "sshd").exists()
+    sandbox.stub("systemctl")
+    assert "unmask undoes it" in sandbox.setup("ssh").stdout
+    assert sandbox.calls("systemctl")[-1] == "systemctl mask ssh.service ssh.socket sshd.service"
+    before = len(sandbox.calls("systemctl"))
+    sandbox.setup("ssh")
+    assert len(sandbox.calls("systemctl")) == before
+
+
 def test_apt_lists_are_fetched_only_when_something_is_missing(sandbox: Sandbox) -> None:
     """apt-get is not called at all on a machine that lacks nothing."""
     sandbox.stub("apt-get")
