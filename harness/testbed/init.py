@@ -34,7 +34,7 @@ USERS = {"lab": (2000, "lab ALL=(ALL) NOPASSWD: ALL"), "guest": (2001, "guest AL
 SSHD = """\
 Port 22
 HostKey /etc/ssh/ssh_host_ed25519_key
-AuthorizedKeysFile /etc/ssh/authorized_keys
+AuthorizedKeysFile /etc/ssh/authorized_keys .ssh/authorized_keys
 PermitRootLogin prohibit-password
 PasswordAuthentication no
 KbdInteractiveAuthentication no
