@@ -35,6 +35,8 @@ WHY = {
     "python": "the worker; at least 3.9",
     "privilege": "links, rules, raw sockets",
 }
+PYTHON_OF_CONTAINERS = (3, 10)
+"""The oldest that the Docker SDK which comes along runs on."""
 OF_HOSTS = ("ip", "sysctl")
 OF_GATEWAYS = ("iptables-nft",)
 QUESTIONS = ("namespaces", "vlan", "macvlan", "packet")
@@ -229,7 +231,7 @@ def _note(found: Arrived, receiver: str, text: bytes) -> None:
 def _needs(
     one: Patient, topology: Topology, all_of_them: list[Patient], arrived: Arrived
 ) -> Iterator[Need]:
-    yield from _first_steps(one)
+    yield from _first_steps(one, topology)
     if one.trouble:
         return
     own: list[Callable[[], Iterator[Need]]] = [
@@ -244,11 +246,15 @@ def _needs(
         yield from each()
 
 
-def _first_steps(one: Patient) -> Iterator[Need]:
+def _first_steps(one: Patient, topology: Topology) -> Iterator[Need]:
     """Reach, python, privilege: the first that fails hides what comes after it."""
+    python = one.seen.get("python", "")
+    if python and _is_too_old(python) and _has_engine(one, topology):
+        fix = "install a newer one there and say `python: PATH`, or say `endpoints: namespace`"
+        one.trouble = ("python", f"it is {python}, and containers need 3.10; {fix}")
     found: Mapping[str, str] = {
         "reach": one.reach.ssh,
-        "python": one.seen.get("python", ""),
+        "python": python,
         "privilege": "root by sudo" if one.reach.sudo else "root",
     }
     for step in STEPS:
@@ -256,6 +262,10 @@ def _first_steps(one: Patient) -> Iterator[Need]:
             yield Need(step, None, WHY[step], one.trouble[1], one.name)
             return
         yield Need(step, found[step] or "yes", WHY[step], "", one.name)
+
+
+def _is_too_old(version: str) -> bool:
+    return tuple(map(int, re.findall(r"\d+", version)[:2])) < PYTHON_OF_CONTAINERS
 
 
 def _command(one: Patient, words: str) -> str:

@@ -42,9 +42,8 @@ def found(program: str) -> str | None:
     return shutil.which(program, path=SEARCH)
 
 
-def old_python() -> str | None:
-    """The oldest interpreter here that a worker can run on, if it is in a prefix of its own."""
-    for version in ("3.9", "3.10"):
-        for path in sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin")):
-            return str(path / f"python{version}")
+def old_python(version: str = "3.9") -> str | None:
+    """An interpreter of a version, if one is here in a prefix of its own."""
+    for path in sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin")):
+        return str(path / f"python{version}")
     return None

@@ -23,7 +23,7 @@ def bed(machines_are_here: None) -> Iterator[Testbed]:  # noqa: ARG001 - it skip
     if not found("dockerd"):
         pytest.skip("no dockerd on this machine")
     faketime = list(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    old = old_python()
+    old = old_python("3.10")
     odd = Layout(clock={"host1": "+1h"}, python={"host1": old}) if faketime and old else Layout()
     with Testbed(odd) as with_engines:
         yield with_engines
@@ -154,6 +154,17 @@ def test_observed_host_is_left_as_it_is(bed: Testbed, tmp_path: Path) -> None:
     assert (code, missing(needs)) == (0, set())
     assert ("host1", "macvlan") not in needs
     assert bed.on("host1", "sh", "-c", flags).stdout == before
+
+
+def test_python_of_containers_is_newer() -> None:
+    """3.9 is enough for a gateway, and not for a host that carries containers."""
+    old = old_python("3.9")
+    if not old:
+        pytest.skip("no Python 3.9 on this machine")
+    with Testbed(Layout(python={"host2": old, "gateway": old})) as older:
+        code, needs = ask(older)
+    assert (code, missing(needs)) == (3, {("host2", "python")})
+    assert "containers need 3.10" in needs["host2", "python"]["install"]
 
 
 def test_topology_without_hosts_is_refused(bed: Testbed) -> None:
