@@ -8,7 +8,7 @@ comma := ,
 PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon catalogue causes commands controls diagnosis/* dockerstate \
 	endpoints/docker endpoints/engine_errors endpoints/gateway endpoints/lab_host endpoints/namespace endpoints/reference \
 	endpoints/refusals errors expectations faults/change faults/fault faults/filters faults/grammar faults/listing \
-	faults/opinion faults/predict faults/table faults/tried flow forwarding frame/* hoststate judge layer2 matrix normal observe \
+	faults/opinion faults/predict faults/table faults/tried flow forwarding frame/* hoststate judge layer2 machines/ssh_errors matrix normal observe \
 	path pcapng pings plan plan_on_hosts record schedule sightings steps sysctls unrouted verdict walk report/* topology/*,harness/$(module).py))
 USER_ID := $(shell id -u)
 
