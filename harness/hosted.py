@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import platform
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -47,7 +50,12 @@ class HostedLab(Lab):
         self._made: list[Step] = []
 
     def build(self) -> None:
-        """See Lab; BuildError too where a host has something already that the lab would make."""
+        """See Lab; BuildError too where a host has something already that the lab would make.
+
+        MachineError where another run holds a host.
+        """
+        self._settle()
+        self._claim()
         self._survey()
         said = plan_on_hosts.unusable(self.topology, self._found)
         if said:
@@ -64,6 +72,7 @@ class HostedLab(Lab):
         is not there.
         """
         self._may_change = False
+        self._settle()
         self._survey()
         for end in self.topology.endpoints:
             if end.host in self.engines or self._worker.call(calls.named, end.name, end.name):
@@ -112,15 +121,34 @@ class HostedLab(Lab):
         """See Lab."""
         return self._found[host]
 
+    def _settle(self) -> None:
+        trunk = self.topology.trunk
+        self._fleet.each(
+            calls.settle,
+            {host.name: (host.name, trunk, host.reach.docker)
+             for host in self.topology.hosts if host.reach},
+        )  # fmt: skip
+
+    def _claim(self) -> None:
+        """Hold the hosts, which take back first what a run has left that was cut off."""
+        who = f"{getpass.getuser()}@{platform.node()}"
+        reached = [host.name for host in self.topology.hosts if host.reach]
+        asked = {name: (name, f"{who}, process {os.getpid()}") for name in reached}
+        said = self._fleet.each(of_containers.claim, asked)
+        taken = [f"{name} carries a lab of {one['taken']['who']} since {one['taken']['since']}"
+                 for name, one in said.items() if "taken" in one]  # fmt: skip
+        if taken:
+            raise MachineError(f"{'; '.join(taken)}; run again when it has ended")
+        self._fleet.keep_alive(calls.alive)
+        left = [f"{name}: {command(failure['step'])}: {failure['reason']}"
+                for name, one in said.items() for failure in one["failed"]]  # fmt: skip
+        if left:
+            raise BuildError("what an earlier run has left", "; ".join(left))
+
     def _survey(self) -> None:
         """Know the hosts: their trunks, and what is there already."""
         fleet = self._fleet
         reached = [host for host in self.topology.hosts if host.reach]
-        trunk = self.topology.trunk
-        fleet.each(
-            calls.settle,
-            {host.name: (host.name, trunk, host.reach.docker) for host in reached if host.reach},
-        )
         asked = {host.name: (host.name, plan_on_hosts.asked(self.topology, host))
                  for host in reached}  # fmt: skip
         self._found = fleet.each(calls.survey, asked)

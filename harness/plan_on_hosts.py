@@ -194,6 +194,8 @@ def _undoable(step: Step) -> Step:
     """A step with the one that takes it back; None where it goes with another."""
     if "undo" in step:
         return step
+    if step["do"] in ("container", "network"):
+        step = {**step, "labels": LABELS}
     kind = step["do"]
     if kind == "sysctl" and "was" in step:
         return {**step, "undo": {**step, "values": step["was"], "was": step["values"]}}
@@ -202,5 +204,7 @@ def _undoable(step: Step) -> Step:
     return {**step, "undo": {**step, "do": f"{kind}-delete"} if deleted else None}
 
 
+LABELS = {"org.macvlan-harness.lab": "ssh"}
+"""What Docker objects are marked with that are the harness's to remove."""
 DELETED = ("vlan", "namespace", "container", "network", "image")
 """What there is an operation for that deletes it, besides addresses and routes that stay."""

@@ -9,6 +9,8 @@ round trip, which cannot put anything after what followed it a round later.
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +23,8 @@ from harness.worker import calls, rounds
 
 ROUND_S = 0.02
 """How long machines answer and drain before it is asked whether all is there."""
+BEAT_S = 10.0
+"""How often machines hear of their controller; see `worker.keeping`."""
 SAMPLES = 3
 """Times that a clock is read; the one with the shortest round trip counts."""
 
@@ -69,6 +73,7 @@ class Fleet:
         self._workers, self._nodes, self._floor_s = dict(workers), dict(nodes), floor_s
         self._starters = starters
         self._thread = ThreadPoolExecutor(1, "fleet")
+        self._beating, self._closed = ThreadPoolExecutor(1, "heartbeat"), threading.Event()
         self._handles: list[tuple[str, int]] = []
         """Processes and taps: (machine, its number there) by the number that it has here."""
         self._ways: dict[Function, Callable[..., Any]] = {
@@ -114,8 +119,20 @@ class Fleet:
         done: dict[str, Any] = self._thread.submit(self._each, function, asked).result()
         return done
 
+    def keep_alive(self, beat: Function) -> None:
+        """Call a function on every machine every few seconds, whatever else is called there."""
+        self._beating.submit(self._beat, beat)
+
+    def _beat(self, beat: Function) -> None:
+        while not self._closed.wait(BEAT_S):
+            for worker in self._workers.values():
+                with contextlib.suppress(MachineError):  # who calls it next is told
+                    worker.begin(beat)
+
     def close(self) -> None:
         """See Worker."""
+        self._closed.set()
+        self._beating.shutdown()
         self._thread.shutdown()
         with ThreadPoolExecutor(len(self._workers)) as pool:
             list(pool.map(lambda worker: worker.close(), self._workers.values()))

@@ -36,6 +36,13 @@ def survey(node: str, asked: dict[str, Any]) -> dict[str, Any]:
     return machine.survey(node, asked)
 
 
+def alive() -> None:
+    """Say that the controller is there; see `keeping.alive`."""
+    from harness.worker import keeping
+
+    keeping.alive()
+
+
 def named(node: str, name: str) -> bool:
     """Take a namespace of a lab host as a node; see `survey.named`."""
     from harness.worker import survey as machine

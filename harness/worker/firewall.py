@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Sequence
 from typing import Any
@@ -61,6 +62,13 @@ def restore(
     script = "\n".join([f"*{table}", *chains, *lines, "COMMIT", ""])
     name = name.replace("iptables", "ip6tables") if ipv6 else name
     return process.run(node, [f"{name}-restore", "--noflush", "--counters"], script)
+
+
+def present(node: str, program: str, table: str, lines: Sequence[str]) -> list[str]:
+    """Those of lines that delete a rule (`-D`) whose rule is there."""
+    own = (backend() or program).replace("iptables", program)
+    asked = [[own, "-t", table, *shlex.split(line.replace("-D ", "-C ", 1))] for line in lines]
+    return [line for line, argv in zip(lines, asked) if process.run(node, argv)["code"] == 0]
 
 
 def saves(nodes: Sequence[str]) -> dict[str, list[dict[str, str]]]:

@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from harness.worker import engine, firewall, namespaces, netlink, taps, vlan
+from harness.worker import engine, firewall, journal, namespaces, netlink, taps, vlan
 
 Step = dict[str, Any]
 Operations = dict[str, Callable[[Step], None]]
@@ -29,6 +29,7 @@ def apply(steps: list[Step], more: Operations | None = None) -> dict[str, Any]:
     operations = {**_OPERATIONS, **(more or {})}
     for number, step in enumerate(steps):
         try:
+            journal.add(step.get("undo"))
             operations[step["do"]](step)
         except vlan.NotAllowed:
             return {"done": number, "unsupported": vlan.NOT_ALLOWED}
@@ -43,10 +44,37 @@ def undo(steps: list[Step], more: Operations | None = None) -> list[dict[str, An
     """Carry out steps that take others back, whatever fails; `{"reason", "step"}` of what did."""
     failed = []
     for step in steps:
-        done = apply([step], more)
+        done = apply([_still_there(step)], more)
         if "reason" in done:
             failed.append({"reason": done["reason"], "step": step})
+        else:
+            journal.drop(step)
     return failed
+
+
+def _still_there(step: Step) -> Step:
+    """A step that takes back, without what is gone already: what it undoes may not have been done.
+
+    A reboot too takes links and rules away.
+    """
+    kind, nothing = step["do"], {"do": "nothing", "node": step["node"]}
+    if kind in ("iptables", "ip6tables"):
+        return {**step, "lines": firewall.present(step["node"], kind, step["table"], step["lines"])}
+    link = {"vlan-delete": "name", "address-delete": "link", "link": "link"}.get(kind)
+    if link and not namespaces.route(step["node"]).link_lookup(ifname=step[link]):
+        return nothing
+    if kind == "address-delete":
+        held = namespaces.route(step["node"]).get_addr(address=step["cidr"].partition("/")[0])
+        return step if list(held) else nothing
+    if kind == "route-delete":
+        dst, _, length = step["dst"].partition("/")
+        found = namespaces.route(step["node"]).get_routes(dst=dst, dst_len=int(length or 32))
+        return step if list(found) else nothing
+    return step
+
+
+def _nothing(step: Step) -> None:
+    """Nothing is to be done."""
 
 
 def _reason(error: Exception) -> str:
@@ -187,6 +215,7 @@ def _index(node: str, link: str) -> int:
 
 
 _OPERATIONS: Operations = {
+    "nothing": _nothing,
     "namespace": _namespace,
     "engine": _engine,
     "sysctl": _sysctl,

@@ -29,7 +29,7 @@ DEADLINE_S = 10.0
 NAMESPACE = {"do": "namespace", "node": "host1"}
 OF_ENGINES = {"versions", "control_group"}
 """What the controller asks of engines, which is not in `calls`."""
-OF_LAB_HOSTS = {"named", "settle", "survey", "undo"}
+OF_LAB_HOSTS = {"alive", "named", "settle", "survey", "undo"}
 """What it asks of lab hosts only, which the fake is none of."""
 
 

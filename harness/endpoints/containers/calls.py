@@ -30,6 +30,14 @@ def undo(plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return steps.undo(plan, operations.OPERATIONS)
 
 
+def claim(host: str, who: str) -> dict[str, Any]:
+    """Hold a lab host for a run; see `worker.keeping.claim`."""
+    from harness.worker import keeping
+
+    del host
+    return keeping.claim(who, undo)
+
+
 def known(host: str, image: str) -> dict[str, Any]:
     """What an engine has already; see `inspection.known`."""
     from harness.endpoints.containers import inspection

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,26 +84,37 @@ def _adopt(step: Step) -> None:
 
 def _container_delete(step: Step) -> None:
     steps.let_go(step["name"])
-    with connected(step["node"]) as client:
-        _gone(lambda: client.api.remove_container(step["name"], force=True, v=True))
+    with connected(step["node"]) as client, _may_be_gone():
+        found = client.api.inspect_container(step["name"])
+        _check_ours(step, found["Config"]["Labels"])
+        client.api.remove_container(found["Id"], force=True, v=True)
 
 
 def _network_delete(step: Step) -> None:
-    with connected(step["node"]) as client:
-        _gone(lambda: client.api.remove_network(step["name"]))
+    with connected(step["node"]) as client, _may_be_gone():
+        found = client.api.inspect_network(step["name"])
+        _check_ours(step, found["Labels"])
+        client.api.remove_network(found["Id"])
 
 
 def _image_delete(step: Step) -> None:
-    with connected(step["node"]) as client:
-        _gone(lambda: client.api.remove_image(step["image"]))
+    with connected(step["node"]) as client, _may_be_gone():
+        client.api.remove_image(step["image"])
 
 
-def _gone(remove: Callable[[], object]) -> None:
-    """Remove something that may be gone already."""
+@contextmanager
+def _may_be_gone() -> Iterator[None]:
+    """What is to be removed need not be there any more."""
     import docker
 
     with suppress(docker.errors.NotFound):
-        remove()
+        yield
+
+
+def _check_ours(step: Step, labels: dict[str, str] | None) -> None:
+    """Somebody may have made another of the same name since."""
+    if not step["labels"].items() <= (labels or {}).items():
+        raise OSError(f"{step['name']} on {step['node']} is somebody else's by now, and it stays")
 
 
 OPERATIONS: dict[str, Callable[[Step], None]] = {
