@@ -58,6 +58,26 @@ BUILT = ("gateway", "ip", "link", "show", "eth2.20")
 CARRIED = ("host2", "sh", "-c", "docker ps | grep bbox4")
 
 
+def test_sudo_jump_and_old_python_make_no_difference(
+    machines_are_here: None,  # noqa: ARG001 - it skips
+    tmp_path: Path,
+) -> None:
+    """One login by sudo, one machine behind another, one with Python 3.9: all is proved."""
+    if not found("dockerd") or not found("busybox"):
+        pytest.skip("no dockerd or busybox on this machine")
+    old = old_python()
+    python = {"gateway": old} if old else {}
+    with Testbed(Layout(sudo=("host1",), jump={"host2": "gateway"}, python=python)) as bed:
+        bench = Bench(bed, tmp_path)
+        lab = bench.topology(
+            ("ssh: root@192.168.56.104", "ssh: host1, become: sudo"),
+            ("ssh: root@192.168.56.105", "ssh: host2"),
+        )
+        code, said = bench.run(lab)
+    assert code == 0, said
+    assert {cell["verdict"] for cell in bench.report["cells"]} == {"pass"}
+
+
 def test_wrong_clock_changes_no_verdict(bench: Bench) -> None:
     """An hour ahead on one host: everything is proved all the same."""
     if not bench.bed.layout.clock:
