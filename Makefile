@@ -6,10 +6,10 @@ BIN := .venv/bin
 comma := ,
 # What decides is pure, and every branch of it is tested.
 PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon catalogue causes commands controls diagnosis/* dockerstate \
-	endpoints/docker endpoints/engine_errors endpoints/gateway endpoints/namespace endpoints/reference \
+	endpoints/docker endpoints/engine_errors endpoints/gateway endpoints/lab_host endpoints/namespace endpoints/reference \
 	endpoints/refusals errors expectations faults/change faults/fault faults/filters faults/grammar faults/listing \
-	faults/opinion faults/predict faults/table faults/tried flow forwarding frame/* hoststate judge layer2 matrix normal observe \
-	path pcapng pings plan record schedule sightings steps sysctls unrouted verdict walk report/* topology/*,harness/$(module).py))
+	faults/opinion faults/predict faults/table faults/tried flow forwarding frame/* hoststate judge layer2 machines/ssh_errors matrix normal observe \
+	path pcapng pings plan plan_on_hosts record schedule sightings steps sysctls unrouted verdict walk report/* topology/*,harness/$(module).py))
 # A file of tests stays with one process, which has its labs to itself; the longest come first.
 SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
 USER_ID := $(shell id -u)
@@ -24,6 +24,12 @@ AS_ROOT := sudo env PATH="$$PATH" CI="$$CI" COLUMNS="$$COLUMNS" TERM="$$TERM" PY
 GIVE_BACK := sudo chown -R "$(USER_ID):$$(id -g)" $$(ls -d reports .pytest_cache 2>/dev/null)
 endif
 
+# Lab hosts are three test machines here, which sshd lets in.
+TEST_MACHINES := $(if $(filter ssh,$(BACKEND)),$(BIN)/python -m harness.testbed --)
+ifeq ($(BACKEND),ssh)
+override ARGS := --lab-topology topologies/lab-hosts.yaml $(ARGS)
+endif
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup setup-dev lab lifecycle engines test lint faults bench clean
@@ -32,16 +38,16 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: ## install what is missing to run a lab
-	@scripts/setup $(filter docker,$(BACKEND))
+	@scripts/setup $(filter docker ssh,$(BACKEND))
 
 setup-dev: ## install what is missing to work on the harness
 	@scripts/setup dev
 
-lab: setup ## build the lab, test it, write reports/ (BACKEND=netns|docker, ARGS="more for pytest")
+lab: setup ## build the lab, test it, write reports/ (BACKEND=netns|docker|ssh, ARGS="more for pytest")
 	@status=0; \
-	$(AS_ROOT) $(BIN)/pytest suites/ $(if $(BACKEND),--lab-backend $(BACKEND)) $(ARGS) || status=$$?; \
+	$(AS_ROOT) $(TEST_MACHINES) $(BIN)/pytest suites/ $(if $(BACKEND),--lab-backend $(BACKEND)) $(ARGS) || status=$$?; \
 	$(GIVE_BACK); \
-	echo "Again, as root (or without, see README.md): . .venv/bin/activate && pytest suites/"; \
+	$(if $(TEST_MACHINES),,echo "Again, as root (or without, see README.md): . .venv/bin/activate && pytest suites/";) \
 	exit $$status
 
 lifecycle: ## restart containers and engines of a Docker lab of its own, and measure how it heals

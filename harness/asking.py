@@ -6,7 +6,7 @@ may go on to its next stage, and what to leave out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import product
 
@@ -65,12 +65,12 @@ def routed(topology: Topology, matrix: Matrix) -> list[Ask]:
     ]
 
 
-def pinged(topology: Topology, cells: Iterable[Cell]) -> list[Ask]:
+def pinged(topology: Topology, cells: Iterable[Cell], carriers: Collection[str]) -> list[Ask]:
     """An ask for each pair that a container pings."""
     return [
         Ask(cell.id, cell.stage, (cell,), kind=pings.KIND)
         for cell in cells
-        if pings.target(topology, cell)
+        if pings.target(topology, cell) and topology.endpoint_hosts.get(cell.src, "") in carriers
     ]
 
 
@@ -90,38 +90,33 @@ def hosts(topology: Topology, stages: Iterable[Stage]) -> list[Ask]:
     ]
 
 
-def networks(topology: Topology, stages: Iterable[Stage]) -> list[Ask]:
-    """An ask for each network of each engine, live, in the last stage."""
+def networks(topology: Topology, stages: Iterable[Stage], carriers: Iterable[str]) -> list[Ask]:
+    """An ask for each network of each engine that carries endpoints, live, in the last stage."""
     return [
         Ask(f"{stage}-{host}-{name}", stage, node=host, kind=name, live=True)
         for stage in tuple(stages)[-1:]
-        for host in carriers(topology)
+        for host in carriers
         for name in (topology.vlan(vlan).network for vlan in topology.vlans_of_host(host))
     ]
 
 
-def containers(topology: Topology, stages: Iterable[Stage]) -> list[Ask]:
+def containers(topology: Topology, stages: Iterable[Stage], carriers: Collection[str]) -> list[Ask]:
     """An ask for each container, likewise."""
     return [
         Ask(f"{stage}-{end.name}", stage, node=end.name, live=True)
         for stage in tuple(stages)[-1:]
         for end in topology.endpoints
+        if end.host in carriers
     ]
 
 
-def imposed(topology: Topology, stages: Iterable[Stage]) -> list[Ask]:
+def imposed(stages: Iterable[Stage], carriers: Iterable[str]) -> list[Ask]:
     """An ask for each host that carries containers, likewise: it has met all sweeps by then."""
     return [
         Ask(f"{stage}-{host}", stage, node=host, live=True)
         for stage in tuple(stages)[-1:]
-        for host in carriers(topology)
+        for host in carriers
     ]
-
-
-def carriers(topology: Topology) -> tuple[str, ...]:
-    """The hosts that carry endpoints."""
-    used = set(topology.endpoint_hosts.values())
-    return tuple(host.name for host in topology.hosts if host.name in used)
 
 
 def readings(topology: Topology, stages: Iterable[Stage]) -> list[Ask]:

@@ -7,14 +7,17 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import plan_on_hosts
 from harness.endpoints import images
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.gateway import with_engines
+from harness.endpoints.lab_host import LabHostEndpoints
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.errors import InputError, Unsupported
 from harness.plan import EndpointKind
 from harness.topology import Topology
 
+RUN = "pytest suites/ --lab-backend ssh --lab-topology FILE"
 SHOWN = "--lab-engine and --lab-image"
 
 
@@ -38,6 +41,8 @@ class Backend:
         routers = list(topology.engines)
         made: EndpointKind = NamespaceEndpoints()
         programs: tuple[str, ...] = ()
+        if self.name == "ssh":
+            raise InputError(f"--backend ssh is for `{RUN}`; what stands there, `ssh` enters")
         if self.name == "docker":
             programs = self._programs("--backend docker needs root, as Docker's engine does")
             made = self._docker(topology, programs)
@@ -48,6 +53,19 @@ class Backend:
             programs = self._programs(f"{wanted}, which needs root", f", and {wanted}")
         made.refuse(topology)
         return with_engines(made, topology, programs)
+
+    def on_hosts(self, topology: Topology) -> LabHostEndpoints:
+        """How to make a topology's endpoints on lab hosts; InputError if it cannot be."""
+        if self.engines:
+            raise InputError("lab hosts have engines of their own; leave --lab-engine out")
+        plan_on_hosts.refuse(topology)
+        made = LabHostEndpoints()
+        made.refuse(topology)
+        if made.engines(topology):
+            return LabHostEndpoints(images.find(self.image))
+        if self.image:
+            raise InputError("--lab-image is for containers, and this topology has none")
+        return made
 
     def _docker(self, topology: Topology, programs: tuple[str, ...]) -> EndpointKind:
         """Containers, of an image that is looked for when it is known that they can be made."""

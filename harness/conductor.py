@@ -57,6 +57,8 @@ class StageResult:
     stage: Stage
     verdicts: dict[str, Verdict]
     evidence: tuple[Evidence, ...]
+    topology: Topology
+    """As it was found on machines of its own."""
     diagnoses: tuple[Diagnosis, ...] = ()
 
 
@@ -179,6 +181,7 @@ class _Found:
 
     def take(self, swept: Swept, captures: Spool, records: Spool) -> None:
         """Judge one sweep, and keep what is to be told of it."""
+        self._topology = swept.topology
         record = swept.record()
         sightings = find(record.frames, record.tokens)
         verdicts = judge(swept.topology, record, sightings, swept.cells)
@@ -216,6 +219,7 @@ class _Found:
             self._stage,
             {one.cell.id: one for one in verdicts},
             evidence,
+            self._topology,
             diagnoses,
         )
 

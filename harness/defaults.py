@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.errors import InputError
 
 DEFAULT_TOPOLOGY = "topologies/macvlan-two-host.yaml"
-BACKENDS = ("netns", "docker")
+BACKENDS = ("netns", "docker", "ssh")
 STAGES = ("isolated", "routed", "undone")
 """The values of `flow.Stage`, which is not imported to print help."""
 

@@ -13,7 +13,7 @@ import pytest
 
 from harness.errors import MachineError
 from harness.fixtures import told
-from harness.keys import MEASURED, NO_ENGINES, SESSION
+from harness.keys import MEASURED, NO_ENGINES, NOT_OURS, SESSION
 
 if TYPE_CHECKING:
     from harness.dockerstate import ContainerState, NetworkState, Rule
@@ -215,6 +215,8 @@ def _record(contact: Contact, record_property: Any) -> None:
 def _need_engines(lab: LiveLab) -> None:
     if not lab.lab.engines:
         pytest.skip(NO_ENGINES)
+    if not lab.topology.switched:
+        pytest.skip(NOT_OURS)
 
 
 def _inspected(lab: Lab, host: str, kind: str, name: str) -> dict[str, Any] | None:

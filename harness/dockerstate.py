@@ -18,6 +18,8 @@ XTABLES = frozenset(
     for table in ("filter", "nat", "mangle", "raw", "security")
 )
 """The tables of nftables that iptables-nft and its like have: those are read as iptables rules."""
+BRIDGE = "bridge"
+"""The mode of a macvlan network that was made without one (moby's drivers/macvlan)."""
 COUNTED = re.compile(r"counter packets (\d+) bytes \d+")
 
 
@@ -66,7 +68,7 @@ def network_said(inspected: dict[str, Any]) -> NetworkState:
     return NetworkState(
         inspected["Driver"],
         options.get("parent", ""),
-        options.get("macvlan_mode", ""),
+        options.get("macvlan_mode", BRIDGE),
         ", ".join(pool["Subnet"] for pool in pools),
         None if internal else ", ".join(pool.get("Gateway", "") for pool in pools),
     )

@@ -43,7 +43,8 @@ class Engines:
         if not self.hosts:
             return nothing
         hosts = self.topology.endpoint_hosts
-        asked = pings.asked(self.topology, chosen, look.nodes)
+        every = pings.asked(self.topology, chosen, look.nodes)
+        asked = {name: targets for name, targets in every.items() if hosts[name] in self.hosts}
         mute = [
             {"node": name, "failed": f"the engine of {hosts[name]} does not answer"}
             for name in asked
@@ -62,4 +63,5 @@ class Engines:
         return [
             (end.name, end.host, self.topology.vlan(end.vlan).network, end.interface)
             for end in self.topology.endpoints
+            if end.host in self.hosts
         ]

@@ -9,6 +9,7 @@ HarnessError
 │   └── LabExists         a lab of that name is up already, or is being built
 ├── MachineError          the machine cannot carry the lab (exit code 3)
 │   ├── Unsupported       the kernel or a tool lacks something; says what installs it
+│   ├── HostUnusable      a lab host cannot be reached, or has no worker
 │   └── WorkerLost        the worker went away in the middle of its work
 └── BuildError            a step of the plan failed; carries the step and the kernel's answer
 
@@ -80,6 +81,16 @@ class MachineError(HarnessError):
 
 class Unsupported(MachineError):
     """Something that the lab needs is missing on the machine."""
+
+
+class HostUnusable(MachineError):
+    """A lab host cannot be used; `what` is its `reach`, `python` or `privilege`."""
+
+    def __init__(self, host: str, what: str, sentence: str) -> None:
+        super().__init__(f"{host}: {sentence}")
+        self.host = host
+        self.what = what
+        self.sentence = sentence
 
 
 class WorkerLost(MachineError):

@@ -100,7 +100,7 @@ def _on_host(request: pytest.FixtureRequest) -> OnHost:
     from harness.testinfra_backend import host
 
     session, ask = request.config.stash[SESSION], request.param
-    state = expected(session.topology, ask.node, ask.stage)
     with told(request.session):
         lab = session.lab(ask.stage)
-    return OnHost(ask.node, host(lab, ask.node), lab.facts["firewall_backend"], state)
+    state = expected(session.topology, ask.node, ask.stage, lab.before(ask.node))
+    return OnHost(ask.node, host(lab, ask.node), lab.iptables(ask.node), state)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from harness import plan
 from harness.flow import Stage
@@ -34,10 +35,17 @@ class HostState:
     """The policy and the rules of FORWARD, likewise of ip6tables; nothing where IPv6 is off."""
     engine: Engine | None = None
     """A Docker engine that handles iptables on it."""
+    only_of: tuple[str, ...] = ()
+    """On a machine that has more to do than the lab: the interfaces whose rules are the lab's."""
 
-    def besides_engine(self, chain: Iterable[str]) -> tuple[str, ...]:
-        """A chain as `iptables -S` prints it, without the engine's rules that stand first in it."""
+    def lab_rules(self, chain: Iterable[str]) -> tuple[str, ...]:
+        """A chain as `iptables -S` prints it, without the rules that do not concern the lab.
+
+        Those are an engine's that stand first in it, or of other interfaces.
+        """
         policy, *rules = chain
+        if self.only_of:
+            return (policy, *filter(self._concerns, rules))
         while self.engine and rules and self._is_engines(rules[0]):
             del rules[0]
         return (policy, *rules)
@@ -46,7 +54,12 @@ class HostState:
         """The rules in `iptables-save` that are neither the topology's nor of the engine alone."""
         own = {line for _, _, lines in self.rules for line in lines}
         rules = (line for line in saved if line.startswith("-A ") and line not in own)
+        if self.only_of:
+            return tuple(filter(self._concerns, rules))
         return tuple(line for line in rules if not self._is_engines(line))
+
+    def _concerns(self, rule: str) -> bool:
+        return not set(self.only_of).isdisjoint(rule.split())
 
     def _is_engines(self, rule: str) -> bool:
         if self.engine is None:
@@ -55,8 +68,14 @@ class HostState:
         return rule.startswith(source) or bool(OF_ENGINE.fullmatch(rule))
 
 
-def expected(topology: Topology, host: str, stage: Stage) -> HostState:
-    """The state of a host in a stage."""
+def expected(
+    topology: Topology, host: str, stage: Stage, before: dict[str, Any] | None = None
+) -> HostState:
+    """The state of a host in a stage.
+
+    `before` is what a machine that has more to do had when the lab came, as `calls.survey` has it:
+    what the lab does not change there is so still.
+    """
     management = str(topology.host(host).management)
     addresses: dict[str, tuple[str, ...]] = {topology.management: (management,)}
     addresses[topology.trunk] = ()
@@ -64,41 +83,58 @@ def expected(topology: Topology, host: str, stage: Stage) -> HostState:
         addresses[topology.subinterface(vlan_id)] = ()
     routers = [one for one in topology.routers(stage) if one.host == host]
     engine = topology.engines.get(host)
+    given = {"FORWARD": engine.forward_policy} if engine else {}
+    given6: dict[str, str] = {}
+    if before:
+        given, given6 = (_policy(before, name, routers) for name in ("iptables", "ip6tables"))
     if engine:
         addresses[DOCKER0] = (str(engine.bridge),)
     for router in routers:
         for vlan_id, address in router.addresses:
             prefix = topology.vlan(vlan_id).subnet.prefixlen
             addresses[topology.subinterface(vlan_id)] = (f"{address}/{prefix}",)
+    forwards = {"net.ipv4.ip_forward": engine is not None, "net.ipv6.conf.all.forwarding": False}
+    if before:
+        forwards |= {key: before["sysctls"].get(key) == "1" for key in forwards}
     names = {topology.subinterface(vlan.id) for vlan in topology.vlans}
     return HostState(
-        forwarding=bool(routers or engine),
-        forwarding6=any(one.addresses6 for one in routers) if topology.has_ipv6(host) else None,
+        forwarding=bool(routers) or forwards["net.ipv4.ip_forward"],
+        forwarding6=(
+            any(one.addresses6 for one in routers) or forwards["net.ipv6.conf.all.forwarding"]
+            if topology.has_ipv6(host)
+            else None
+        ),
         addresses=tuple(addresses.items()),
         absent=tuple(sorted(names - set(addresses))),
-        rules=_rules(topology, routers, engine),
-        rules6=_rules6(topology, routers) if topology.has_ipv6(host) else (),
+        rules=_rules(topology, routers, given),
+        rules6=_rules6(topology, routers, given6) if topology.has_ipv6(host) else (),
         engine=engine,
+        only_of=tuple(sorted(names)) if before else (),
     )
 
 
+def _policy(before: dict[str, Any], program: str, routers: list[Gateway]) -> dict[str, str]:
+    """FORWARD's policy on a machine that had one: the lab may set DROP, and loosens nothing."""
+    drops = any(one.forward_policy == "DROP" for one in routers)
+    return {"FORWARD": "DROP" if drops else before["policies"].get(program, "ACCEPT")}
+
+
 def _rules(
-    topology: Topology, routers: list[Gateway], engine: Engine | None
+    topology: Topology, routers: list[Gateway], given: dict[str, str]
 ) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     steps = [step for router in routers for step in plan.router(topology, router)]
     made = {step["table"]: step for step in steps if step["do"] == "iptables"}
     bare: plan.Step = {"lines": (), "policies": {}}
-    given = {"FORWARD": engine.forward_policy} if engine else {}
     return tuple(
         (table, chain, _chain(made.get(table, bare), chain, given))
         for table, chain in (("nat", "POSTROUTING"), ("filter", "FORWARD"))
     )
 
 
-def _rules6(topology: Topology, routers: list[Gateway]) -> tuple[str, ...]:
+def _rules6(topology: Topology, routers: list[Gateway], given: dict[str, str]) -> tuple[str, ...]:
     steps = [step for router in routers for step in plan.router(topology, router)]
     made = [step for step in steps if step["do"] == "ip6tables"]
-    return _chain(made[0] if made else {"lines": (), "policies": {}}, "FORWARD", {})
+    return _chain(made[0] if made else {"lines": (), "policies": {}}, "FORWARD", given)
 
 
 def _chain(step: plan.Step, chain: str, given: dict[str, str]) -> tuple[str, ...]:

@@ -74,11 +74,12 @@ def _verdicts(run: Path, stages: list[Stage]) -> Iterator[Verdict]:
             frames = pcapng.load(_octets(run / "captures" / f"{name}.pcapng"))
             path = evidence / f"{name}-record.json"
             record = Record.from_json(_json(path), tuple(frames))
+            as_found = record.found(modelled)
             strange = record.cells - cells.keys()
             if record.stage is not stage or strange:
                 found = f"{record.stage}, {', '.join(sorted(strange))}" if strange else record.stage
                 raise RunFolderError(f"{path}: not of stage {stage} of the topology: {found:.120}")
-            yield from judge_record(modelled, record, cells.values())
+            yield from judge_record(as_found, record, cells.values())
 
 
 def _parts(evidence: Path, stage: Stage) -> Iterator[str]:

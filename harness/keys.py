@@ -29,6 +29,8 @@ MEASURED = "measured"
 
 OF_ENGINES = ("docker_network", "docker_container", "imposed", "docker_ping", "docker_engine")
 """The fixtures that ask engines, which not every lab has."""
+NOT_ITS_OWN = "the engines of lab hosts have rules for more than the lab"
+NOT_OURS = "the engines of lab hosts are not the harness's to disturb"
 NO_ENGINES = "this lab runs no container engine; --lab-backend docker makes one that does"
 ASKING = ("verdict", "steps", "outcomes", "readings", "on_host", *OF_ENGINES)
 """The fixtures whose parameters are asks."""

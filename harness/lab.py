@@ -15,6 +15,7 @@ from harness.endpoints import engine_errors
 from harness.endpoints.containers import calls as of_containers
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.gateway import with_engines
+from harness.endpoints.lab_host import LabHostEndpoints
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.engines import Engines
 from harness.errors import BuildError, InputError, MachineError, Unsupported
@@ -40,6 +41,7 @@ ORDER = tuple(Stage)
 KINDS: dict[str, Callable[[], plan.EndpointKind]] = {
     "netns": NamespaceEndpoints,
     "docker": DockerEndpoints,
+    "ssh": LabHostEndpoints,
 }
 
 
@@ -59,6 +61,8 @@ class Lab:
         self.facts: dict[str, Any] = {}
         self.answers: dict[str, Any] = {}
         """What commands said that ask about the machine under the lab."""
+        self.leftovers: tuple[str, ...] = ()
+        """What could not be taken back."""
         self._worker = machine.start()
         self._look = Look()
         self._may_change = True
@@ -77,7 +81,7 @@ class Lab:
         text = noted["topology_text"]
         read = parse(text, noted["topology"])
         kind = with_engines(KINDS[noted["backend"]](), read)
-        lab = cls(read, _Started(worker), text, kind)
+        lab = cls(read, Started(worker), text, kind)
         lab._look = lab._own().look()
         if facts:
             lab.facts = {**worker.call(calls.facts), "engines": lab._versions()}
@@ -115,10 +119,14 @@ class Lab:
         known = stage in self.topology.stages
         if self.stage is None or not self._may_change or backwards or not known:
             raise InputError(f"the lab is in the stage {self.stage} and cannot go to {stage}")
-        gateway = plan.gateway(self.topology)
         for following in ORDER[ORDER.index(self.stage) + 1 : ORDER.index(stage) + 1]:
-            self._apply(gateway if following is Stage.ROUTED else plan.undo(gateway))
+            self._go_on(following)
             self.stage = following
+
+    def _go_on(self, stage: Stage) -> None:
+        """Make of the stage before a stage the next."""
+        gateway = plan.gateway(self.topology)
+        self._apply(gateway if stage is Stage.ROUTED else plan.undo(gateway))
 
     def change(self, steps: Iterable[plan.Step], apply: Callable[..., Any]) -> None:
         """Carry out steps that are in no plan of a lab; BuildError names the one that failed.
@@ -224,12 +232,23 @@ class Lab:
         hosts = [host.name for host in self.topology.hosts]
         readings, silent = self._endpoints.readings(self.topology), self._look.silent
         own = [one for one in readings if one[0] not in silent]
-        return [*product(hosts, COUNTING), ("switch", "fdb"), *own]
+        switch = [("switch", "fdb")] if self.topology.switched else []
+        return [*product(hosts, COUNTING), *switch, *own]
 
     def run(self, node: str, argv: list[str]) -> dict[str, Any]:
         """Run a command on a node; `{"code", "out", "err"}`."""
         answer: dict[str, Any] = self._worker.call(calls.run, node, argv)
         return answer
+
+    def before(self, host: str) -> dict[str, Any] | None:
+        """What a host had when the lab came, as `calls.survey` has it; None if it is the lab's."""
+        del host
+        return None
+
+    def iptables(self, host: str) -> str:
+        """The iptables that the rules of a host are made with."""
+        facts: dict[str, Any] = self.facts.get("hosts", {}).get(host, self.facts)
+        return str(facts["firewall_backend"])
 
     def missing(self, node: str) -> str:
         """Why a node is not there; empty if it is."""
@@ -294,7 +313,7 @@ class Lab:
         return {one for one in asked if one[0] not in self._look.nodes}
 
 
-class _Started:
+class Started:
     """A worker that runs already, as a machine."""
 
     def __init__(self, worker: Worker) -> None:

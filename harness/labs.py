@@ -56,6 +56,49 @@ def private(path: str, backend: Backend = NETNS) -> Source:
     return Source(read, text, None, build, kind.name)
 
 
+def on_hosts(path: str, backend: Backend) -> Source:
+    """A lab on the machines of a topology's hosts, taken back after its run. Errors as there."""
+    from harness.hosted import HostedLab, machines
+
+    text = topology.text(path)
+    read = topology.parse(text, path)
+    kind = backend.on_hosts(read)
+
+    def build() -> Lab:
+        lab = HostedLab(read, machines(read), text, kind)
+        try:
+            lab.build()
+        except BaseException:
+            lab.close()
+            raise
+        return lab
+
+    return Source(read.on_machines({}), text, None, build, kind.name)
+
+
+def observes(path: str) -> bool:
+    """Whether a topology's lab is to be tested as it is. TopologyError if the file has mistakes."""
+    return topology.read(path).observed
+
+
+def observed(path: str, backend: Backend, stage: str | None) -> Source:
+    """A lab that stands on the machines of a topology's hosts, as it is; `stage` as it is named.
+
+    Errors as `private`, and MachineError if a host cannot be reached.
+    """
+    from harness.hosted import HostedLab, machines
+
+    text = topology.text(path)
+    read = topology.parse(text, path)
+    lab = HostedLab(read, machines(read), text, backend.on_hosts(read))
+    try:
+        lab.observe(Stage(stage) if stage else None)
+    except BaseException:
+        lab.close()
+        raise
+    return Source(lab.topology, text, lab.stage, lambda: lab, lab.backend)
+
+
 def kept(path: str, backend: Backend = NETNS) -> Source:
     """A lab made for one run that stays up afterwards, in its last stage, until `harness down`."""
     text = topology.text(path)

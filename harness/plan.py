@@ -72,7 +72,7 @@ def build(topology: Topology, kind: EndpointKind) -> tuple[Step, ...]:
     for host in topology.hosts:
         steps += _host(topology, host.name)
         carried = topology.vlans_of_host(host.name)
-        steps += [_vlan(topology, host.name, vlan_id) for vlan_id in carried
+        steps += [vlan(topology, host.name, vlan_id) for vlan_id in carried
                   if not kind.makes_parent(topology.vlan(vlan_id))]  # fmt: skip
     steps += kind.together(topology)
     for endpoint in topology.endpoints:
@@ -99,7 +99,7 @@ def router(topology: Topology, spec: Gateway) -> tuple[Step, ...]:
     for vlan_id, address in spec.addresses:
         prefix = topology.vlan(vlan_id).subnet.prefixlen
         if vlan_id not in carried:
-            steps.append(_vlan(topology, spec.host, vlan_id))
+            steps.append(vlan(topology, spec.host, vlan_id))
         steps.append(
             {
                 "do": "address", "node": spec.host, "link": topology.subinterface(vlan_id),
@@ -210,7 +210,8 @@ def _host(topology: Topology, host: str) -> list[Step]:
     return steps
 
 
-def _vlan(topology: Topology, host: str, vlan_id: int) -> Step:
+def vlan(topology: Topology, host: str, vlan_id: int) -> Step:
+    """The step that makes a host's sub-interface of a VLAN."""
     return {
         "do": "vlan", "node": host, "parent": topology.trunk, "id": vlan_id,
         "name": topology.subinterface(vlan_id), "mtu": topology.mtu_at(host, vlan_id),

@@ -78,6 +78,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     says = "cells(*families, stages=(), kinds=()): run once for each cell of these families"
     config.addinivalue_line("markers", says)
+    # What a lab host's python3 lacks is read from the packages here, in mitogen's way.
+    config.addinivalue_line("filterwarnings", "ignore:read_binary:DeprecationWarning:mitogen")
     config.stash[FAILURES] = (set(), set())
     config.stash[KEPT] = []
     for each in (fixtures, own_fixtures, docker_fixtures):

@@ -6,6 +6,7 @@ A record and the topology are all that verdicts are made from. The run folder ke
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -13,10 +14,12 @@ from typing import Any, TypeVar
 from harness.errors import RunFolderError
 from harness.flow import Absent, Stage
 from harness.frame import Frame
+from harness.topology import Topology
 
 CONTROL, BEACON = "control/", "beacon/"
 """What stands before a cell's id where a probe vouches for cells and is none of the report's."""
 TOKEN_OCTETS = 16
+MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,12 @@ class Record:
     """In the order of their time."""
     absent: tuple[Absent, ...] = ()
     """Endpoints that were not there, whose taps were not open either."""
+    macs: dict[str, str] | None = None
+    """Of trunks and endpoints by node, where hosts are machines of their own; None elsewhere."""
+
+    def found(self, topology: Topology) -> Topology:
+        """The topology as it was found: what these frames are judged by."""
+        return topology if self.macs is None else topology.on_machines(self.macs)
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -141,12 +150,21 @@ class Record:
             waves = tuple(_wave(wave) for wave in data["waves"])
             taps = tuple(_typed(TapCount(**tap)) for tap in data["taps"])
             absent = tuple(_typed(Absent(**one)) for one in data["absent"])
-            return cls(Stage(data["stage"]), waves, taps, frames, absent)
-        except (KeyError, TypeError, ValueError) as error:
+            macs = data.get("macs")
+            if macs is not None:
+                macs = {str(host): _mac(mac) for host, mac in macs.items()}
+            return cls(Stage(data["stage"]), waves, taps, frames, absent, macs)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunFolderError(f"not a record of a stage: {error!r}") from error
 
 
 Part = TypeVar("Part", Sent, Neighbour, Route, Unrouted, Wave, TapCount, Absent)
+
+
+def _mac(text: str) -> str:
+    if not MAC.fullmatch(text):
+        raise ValueError(f"not a MAC address: {text!r:.40}")
+    return text
 
 
 def _wave(data: dict[str, Any]) -> Wave:

@@ -33,6 +33,9 @@ GROUP = "03:88:b5:00:00:01"
 MANY = {"arp": BROADCAST, "l2-broadcast": BROADCAST, "l2-multicast": GROUP}
 """The destination MAC of what goes to more than one."""
 
+MACHINES = 2
+"""So many it takes to put a frame on the wire to one of them."""
+
 ENTRIES = 512
 """Neighbour entries of one sweep. Linux counts them over all namespaces of a machine together, and
 has room for 1024 (gc_thresh3, arp(7)), which no namespace can change: half is for other labs."""
@@ -97,6 +100,8 @@ def schedule(
     cells = list(chosen)
     possible = there(cells, absent)
     lent, unvouched = missing(topology, possible, there(stage_cells, absent))
+    if not topology.switched and len(topology.nodes) - len(topology.endpoints) < MACHINES:
+        unvouched = []  # nobody is on the other side of the wire
     probes = [(cell.id, cell) for cell in cells]
     probes += [(CONTROL + cell.id, cell) for cell in lent]
     probes += [(BEACON + cell.id, cell) for cell in unvouched]
@@ -105,6 +110,7 @@ def schedule(
         ("main", [probe for probe in probes if probe[1].family is not Family.COLD]),
     ]
     tokens = {probe_id: secrets.token_bytes(TOKEN_OCTETS) for probe_id, _ in probes}
+    hosts = [topology.trunk_mac(host.name) for host in topology.hosts]
     return {
         "waves": [
             _wave(topology, name, members, tokens, absent) for name, members in waves if members
@@ -113,6 +119,7 @@ def schedule(
             one for one in _responders(topology, probes, tokens) if one["node"] not in absent
         ],
         "nodes": [node for node in topology.nodes if node not in absent],
+        "macs": [*hosts, *(end.mac for end in topology.endpoints), beacon.SOURCE_MAC],
         "routers": _in_question(topology, cells),
     }
 
@@ -134,9 +141,12 @@ def taps(
     """Every (node, interface) that a packet may cross; `links` are the sub-interfaces in use."""
     found = [(end.name, end.interface) for end in topology.endpoints if end.name not in absent]
     for host in topology.hosts:
-        found.append(("switch", topology.port(host.name)))
+        if topology.switched:
+            found.append(("switch", topology.port(host.name)))
         if not host.external:
-            found += [(host.name, topology.trunk), (host.name, topology.management)]
+            found.append((host.name, topology.trunk))
+        if not host.external and topology.switched:  # else it is not the lab's alone
+            found.append((host.name, topology.management))
     return [*found, *links]
 
 
@@ -173,23 +183,32 @@ def _is_control(probe_id: str, cell: Cell) -> bool:
 
 
 def _beacon(topology: Topology, probe_id: str, cell: Cell, token: bytes) -> dict[str, Any]:
-    """A control for a cell, put out of the switch towards the destination's host."""
+    """A control for a cell, put on the wire towards the destination's host."""
     mac = _destination_mac(topology, cell)
     address = address_of(topology.over(cell.probe), cell.dst, cell.src)
     if mac is None or address is None:
         raise ValueError(f"no beacon can stand in for {cell.id}")
     vlan = walk.vlan_of(topology, cell.dst, cell.src)
+    node, interface = _beyond(topology, walk.carrier(topology, cell.dst))
     return {
         "id": probe_id,
         "kind": "beacon",
-        "node": "switch",
-        "interface": topology.port(walk.carrier(topology, cell.dst)),
+        "node": node,
+        "interface": interface,
         "token": token,
         "frame": beacon.frame(cell, mac, address, vlan, token),
         "dst": cell.dst,
         "await": True,
         "absent": False,
     }
+
+
+def _beyond(topology: Topology, host: str) -> tuple[str, str]:
+    """Where a frame is put on the wire to a host: at its switch port, else at another's trunk."""
+    if topology.switched:
+        return "switch", topology.port(host)
+    others = [one.name for one in topology.hosts if not one.external and one.name != host]
+    return others[0], topology.trunk
 
 
 def _destination_mac(topology: Topology, cell: Cell) -> str | None:

@@ -17,11 +17,12 @@ from harness.backends import Backend
 from harness.defaults import default_topology
 from harness.errors import HarnessError, InputError
 from harness.flow import Stage
-from harness.keys import NO_ENGINES, OF_ENGINES, SESSION, UNUSABLE
+from harness.keys import NO_ENGINES, NOT_ITS_OWN, OF_ENGINES, SESSION, UNUSABLE
 from harness.matrix import ALL_KINDS
 from harness.session import Session
 from harness.spread import worker_of
 
+ELSEWHERE = "is for labs on this machine; what is on a lab host"
 NOTHING = {
     "steps": "no pair is routed by a gateway host that can be looked into",
     "readings": "the stages isolated and undone are not both tested",
@@ -56,6 +57,14 @@ def source(config: pytest.Config, topology: str = "") -> labs.Source:
         return labs.attached(option.lab_attach)
     path = option.lab_topology or topology or str(default_topology())
     backend = Backend(option.lab_backend, option.lab_engine, option.lab_image)
+    if option.lab_backend == "ssh":
+        if option.lab_keep:
+            raise InputError(f"--lab-keep {ELSEWHERE} is taken back")
+        if option.lab_shell_on_failure:
+            raise InputError(f"--lab-shell-on-failure {ELSEWHERE} is entered by ssh")
+        if labs.observes(path):
+            return labs.observed(path, backend, option.lab_stage)
+        return labs.on_hosts(path, backend)
     return labs.kept(path, backend) if option.lab_keep else labs.private(path, backend)
 
 
@@ -82,6 +91,8 @@ def _parameters(name: str, metafunc: pytest.Metafunc) -> list[ParameterSet]:
 def _nothing(name: str, session: Session, metafunc: pytest.Metafunc) -> ParameterSet:
     """A test that the topology or the chosen stages leave nothing for: skipped, and why."""
     why = NO_ENGINES if name in OF_ENGINES and not session.engines else NOTHING.get(name)
+    if name == "imposed" and not session.topology.switched:
+        why = NOT_ITS_OWN
     why = why or _no_cells(session, metafunc.definition.get_closest_marker("cells"))
     return pytest.param(None, id="not-applicable", marks=pytest.mark.skip(reason=why))
 
@@ -103,10 +114,10 @@ def _asks(name: str, session: Session, metafunc: pytest.Metafunc) -> list[Ask]:
         "steps": lambda: asking.routed(topology, session.matrix),
         "readings": lambda: asking.readings(topology, stages),
         "outcomes": lambda: asking.twins(session.matrix, stages),
-        "docker_network": lambda: asking.networks(topology, stages) if found else [],
-        "docker_container": lambda: asking.containers(topology, stages) if found else [],
-        "imposed": lambda: asking.imposed(topology, stages) if found else [],
-        "docker_ping": lambda: asking.pinged(topology, session.matrix.cells if found else ()),
+        "docker_network": lambda: asking.networks(topology, stages, found),
+        "docker_container": lambda: asking.containers(topology, stages, found),
+        "imposed": lambda: asking.imposed(stages, found if topology.switched else ()),
+        "docker_ping": lambda: asking.pinged(topology, session.matrix.cells, found),
         "docker_engine": lambda: asking.engines(found, stages),
     }
     if name in without_cells:

@@ -146,8 +146,8 @@ class Session:
 
     def steps(self, ask: Ask) -> FourSteps:
         """The four steps of a routed cell."""
-        evidence = self._result(ask.stage).evidence
-        return four_steps(self.topology, self.verdict(ask), evidence)
+        result = self._result(ask.stage)
+        return four_steps(result.topology, self.verdict(ask), result.evidence)
 
     def pinged(self, ask: Ask) -> tuple[bool, str]:
         """Whether a container's own ping agrees with a cell; Unproved if that cannot be told."""
@@ -175,7 +175,7 @@ class Session:
             return None
         lab, results = self._conductor.close()
         facts = lab.facts if lab else {}
-        left = self._before.leftovers()
+        left = (*self._before.leftovers(), *(lab.leftovers if lab else ()))
         report = reporting.report(self.head, facts, results, left, failures)
         kept = (self._conductor.captures, self._conductor.records)
         folder = reporting.write(self.head, report, *kept, reports)

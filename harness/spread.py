@@ -37,6 +37,8 @@ def refusal(config: pytest.Config) -> str:
             "--lab-attach: one lab cannot be swept by two at a time; leave out -n "
             "(a stage's cells are sent together anyway)"
         )
+    if config.option.lab_backend == "ssh":
+        return "--lab-backend ssh: lab hosts carry one lab at a time; leave out -n"
     if config.option.lab_shell_on_failure:
         return "--lab-shell-on-failure: several workers have one terminal; leave out -n"
     return ""

@@ -85,6 +85,7 @@ class Swept:
             taps=tuple(TapCount(**tap) for tap in answer["taps"]),
             frames=_frames(answer["frames"], self.plan["taps"]),
             absent=self._absent(),
+            macs=self.topology.macs,
         )
 
     def _absent(self) -> tuple[Absent, ...]:

@@ -25,10 +25,11 @@ class LabBackend(BaseBackend):  # type: ignore[misc]  # testinfra publishes no t
     def run(self, command: str, *args: str, **_kwargs: Any) -> CommandResult:
         """See BaseBackend."""
         line = self.get_command(command, *args)
-        known = self._lab.answers.get(line)
+        machine = "" if self._lab.topology.switched else self._node
+        known = self._lab.answers.get(f"{machine}# {line}")
         done = known or self._lab.run(self._node, ["/bin/sh", "-c", line])
         if line.startswith(OF_THE_MACHINE):
-            self._lab.answers[line] = done
+            self._lab.answers[f"{machine}# {line}"] = done
         return self.result(done["code"], line, done["out"], done["err"])
 
 

@@ -94,7 +94,8 @@ def segment(topology: Topology, src: str, dst: str, out: int, into: int) -> tupl
             Waypoint(Point(src, "eth0", "out"), out),
             Waypoint(Point(dst, "eth0", "in"), into),
         )
-    return (*_leaving(topology, src, out), *_entering(topology, dst, out, into))
+    ways = (*_leaving(topology, src, out), *_entering(topology, dst, out, into))
+    return tuple(way for way in ways if topology.switched or way.point.node != "switch")
 
 
 def _leaving(topology: Topology, node: str, vlan: int) -> tuple[Waypoint, ...]:

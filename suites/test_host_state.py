@@ -2,7 +2,10 @@
 
 
 def test_forwarding(on_host):
-    """Only the gateway forwards, while it routes or runs an engine; IPv6 where it has any."""
+    """Only the gateway forwards, while it routes or runs an engine; IPv6 where it has any.
+
+    A machine that forwards for others too does so still.
+    """
     wanted, sysctl = on_host.expected, on_host.host.sysctl
     asked = () if wanted.forwarding6 is None else ("net.ipv6.conf.all.forwarding",)
     found = [bool(sysctl(key)) for key in ("net.ipv4.ip_forward", *asked)]
@@ -30,17 +33,20 @@ def test_absent_subinterfaces(on_host):
 def test_iptables_rules(on_host):
     """NAT and forward rules are the topology's, in its order, and no others; so is the policy.
 
-    Those of an engine stand before them.
+    Those of an engine stand before them; a lab host has others for other interfaces.
     """
     found = tuple(
-        (table, chain, on_host.expected.besides_engine(_rules(on_host, table, chain)))
+        (table, chain, on_host.expected.lab_rules(_rules(on_host, table, chain)))
         for table, chain, _ in on_host.expected.rules
     )
     assert (found, _rules6(on_host)) == (on_host.expected.rules, on_host.expected.rules6)
 
 
 def test_no_other_rules(on_host):
-    """No table has a rule of anybody else's; an engine's are about its own bridge alone."""
+    """No table has a rule of anybody else's; an engine's are about its own bridge alone.
+
+    On a lab host: none that names the lab's interfaces.
+    """
     saved = on_host.host.check_output(f"{on_host.iptables}-save")
     assert not on_host.expected.strangers(saved.splitlines())
 

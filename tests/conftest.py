@@ -1,8 +1,55 @@
-"""Coverage is measured where tests run: in pytest and its workers, not in what tests start."""
+"""What tests of several folders share: test machines that ssh reaches, and what coverage is of.
+
+Coverage is measured where tests run: in pytest and its workers, not in what tests start.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.testbed import Layout, Testbed
+from harness.testbed.bed import SEARCH
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_START", None)
+
+
+@pytest.fixture(scope="session")
+def machines_are_here() -> None:
+    """Skip, with the reason, where no test machines can be."""
+    if os.geteuid() != 0:
+        pytest.skip("test machines need root")
+    missing = [each for each in ("sshd", "ssh", "unshare", "sudo") if not found(each)]
+    if missing:
+        pytest.skip(f"missing on this machine: {', '.join(missing)}; `scripts/setup dev`")
+
+
+@pytest.fixture(scope="session")
+def testbed(machines_are_here: None) -> Iterator[Testbed]:  # noqa: ARG001 - it skips
+    """Three machines: one needs sudo, one is behind another, that one has an old python3."""
+    old = old_python()
+    layout = Layout(
+        sudo=("host1",),
+        jump={"host2": "gateway"},
+        python={"gateway": old} if old else {},
+        engines=(),
+    )
+    with Testbed(layout) as bed:
+        yield bed
+
+
+def found(program: str) -> str | None:
+    """Where a program is."""
+    return shutil.which(program, path=SEARCH)
+
+
+def old_python(version: str = "3.9") -> str | None:
+    """An interpreter of a version, if one is here in a prefix of its own."""
+    for path in sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin")):
+        return str(path / f"python{version}")
+    return None

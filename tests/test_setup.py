@@ -181,6 +181,35 @@ def test_busyboxs_programs_do_not_count(sandbox: Sandbox, program: str) -> None:
     assert f"setup: missing: {program}\n" in sandbox.setup().stdout
 
 
+def test_test_machines_take_ssh_sshd_and_dockerd(sandbox: Sandbox) -> None:
+    """Both ends of SSH are installed, with what the machines' containers need."""
+    for name in ("ssh", "dockerd", "busybox"):
+        sandbox.stub(name)
+    sandbox.stub("apt-get", "")
+    assert "setup: missing: sshd\n" in sandbox.setup("ssh").stdout
+    assert sandbox.calls("apt-get")[-1].endswith(" openssh-server")
+    (sandbox.bin / "ssh").unlink()
+    (sandbox.bin / "dockerd").unlink()
+    assert "setup: missing: dockerd ssh sshd\n" in sandbox.setup("ssh").stdout
+    assert "ssh" not in sandbox.setup("docker").stdout
+
+
+def test_sshd_of_test_machines_starts_nowhere_else(sandbox: Sandbox) -> None:
+    """Its units are masked before the package is there; where that fails, it is not installed."""
+    for name in ("ssh", "dockerd", "busybox"):
+        sandbox.stub(name)
+    sandbox.stub("apt-get", f"[ $1 = update ] || cp '{sandbox.bin}/ssh' '{sandbox.bin}/sshd'")
+    sandbox.stub("systemctl", code=1)
+    assert "systemctl mask failed" in sandbox.setup("ssh").stderr
+    assert not (sandbox.bin / "sshd").exists()
+    sandbox.stub("systemctl")
+    assert "unmask undoes it" in sandbox.setup("ssh").stdout
+    assert sandbox.calls("systemctl")[-1] == "systemctl mask ssh.service ssh.socket sshd.service"
+    before = len(sandbox.calls("systemctl"))
+    sandbox.setup("ssh")
+    assert len(sandbox.calls("systemctl")) == before
+
+
 def test_apt_lists_are_fetched_only_when_something_is_missing(sandbox: Sandbox) -> None:
     """apt-get is not called at all on a machine that lacks nothing."""
     sandbox.stub("apt-get")
@@ -272,7 +301,7 @@ def test_pips_failure_is_shown_once_and_leaves_no_stamp(sandbox: Sandbox) -> Non
 def test_unknown_argument_is_refused(sandbox: Sandbox) -> None:
     """Anything but `dev` is a mistake of usage."""
     done = sandbox.setup("prod")
-    assert (done.returncode, done.stderr) == (2, "usage: scripts/setup [dev|docker]\n")
+    assert (done.returncode, done.stderr) == (2, "usage: scripts/setup [dev|docker|ssh]\n")
 
 
 def test_script_is_executable() -> None:

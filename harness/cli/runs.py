@@ -15,17 +15,27 @@ VERDICTS = {"pass": "green", "fail": "red", "unproved": "yellow", "error": "yell
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
-@click.command(epilog="Example: harness doctor")
+@click.command(epilog="Example: harness doctor --topology topologies/lab-hosts.yaml")
+@click.option("--topology", metavar="FILE", type=click.Path(), help="Its lab hosts, not this one.")
 @json_option
-def doctor(as_json: bool) -> None:  # noqa: FBT001 - click calls it by name
+def doctor(topology: str | None, as_json: bool) -> None:  # noqa: FBT001 - click calls it by name
     """Say what this machine has and lacks for a lab, and what mends it.
 
-    The exit code is 3 if something required is missing.
+    Given a topology whose hosts are reached by ssh, say it of all of them, and of the trunk between
+    them. The exit code is 3 if something required is missing.
     """
     from harness import doctor as machine
 
-    needs = machine.check()
-    click.echo(machine.as_json(needs) if as_json else machine.table(needs))
+    if topology is None:
+        needs = machine.check()
+        text = machine.table(needs)
+    else:
+        from harness import host_doctor
+        from harness.topology import read
+
+        needs = host_doctor.check(read(Path(topology)))
+        text = host_doctor.table(needs)
+    click.echo(machine.as_json(needs) if as_json else text)
     if machine.missing(needs):
         sys.exit(CANNOT)
 

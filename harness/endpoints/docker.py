@@ -66,7 +66,10 @@ class DockerEndpoints:
 
     def together(self, topology: Topology) -> tuple[Step, ...]:
         """See EndpointKind: each engine's image, networks and containers, engines side by side."""
-        groups = [self._of_engine(topology, host) for host in self.engines(topology)]
+        groups = [
+            [{"do": "engine-ready", "node": host}, *self.on(topology, host)]
+            for host in self.engines(topology)
+        ]
         return ({"do": "side-by-side", "groups": groups},)
 
     def steps(self, topology: Topology, endpoint: Endpoint) -> tuple[Step, ...]:
@@ -82,11 +85,16 @@ class DockerEndpoints:
         hosts = self.engines(topology)
         return tuple((host, kind) for host in hosts for kind in calls.READINGS)
 
-    def _of_engine(self, topology: Topology, host: str) -> list[Step]:
+    @property
+    def image(self) -> str:
+        """What containers are made from, by the name that engines call it."""
+        return self._image.name
+
+    def on(self, topology: Topology, host: str) -> list[Step]:
+        """The image, networks and containers of one engine, which answers."""
         vlans = [topology.vlan(vlan_id) for vlan_id in topology.vlans_of_host(host)]
         carried = [endpoint for endpoint in topology.endpoints if endpoint.host == host]
         return [
-            {"do": "engine-ready", "node": host},
             _image(host, self._image),
             *(_network(topology, host, vlan) for vlan in vlans),
             *(self._container(topology, endpoint) for endpoint in carried),

@@ -55,13 +55,14 @@ def encode(message: dict[str, Any]) -> bytes:
     return json.dumps(message).encode() + b"\n"
 
 
-def namespaces_command() -> list[str]:
+def namespaces_command(*, root: bool | None = None) -> list[str]:
     """What gives its argument new namespaces, and ties its life to that of who runs this.
 
     `--kill-child` covers unshare's own death; the second setpriv says the same of the first
-    process itself. Without root a user namespace gives the rights for the others.
+    process itself. Without root a user namespace gives the rights for the others; left
+    out, `root` is whether this process has it.
     """
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    user = [] if (os.geteuid() == 0 if root is None else root) else ["--user", "--map-root-user"]
     tie = ["setpriv", "--pdeathsig", "KILL"]
     own = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     return [*tie, "unshare", *user, *own, "--", *tie]

@@ -39,19 +39,25 @@ class Worker(Protocol):
 
 
 class MitogenWorker:
-    """A worker behind a mitogen context that `connect` makes."""
+    """A worker behind a mitogen context that `connect` makes; `on` is what errors call it."""
 
-    def __init__(self, connect: Callable[[mitogen.master.Router], Any]) -> None:
+    def __init__(
+        self, connect: Callable[[mitogen.master.Router], Any], on: str = "the worker"
+    ) -> None:
         logging.getLogger("mitogen").setLevel(logging.CRITICAL)
         self._broker = mitogen.master.Broker()
         router = mitogen.master.Router(self._broker)
         self._lock = threading.Lock()
         self._closed = False
+        self._on = on
         try:
             self._context = connect(router)
         except mitogen.core.StreamError as error:
             self.close()
-            raise MachineError(f"the worker did not start: {error}") from error
+            raise MachineError(f"{on} did not start: {error}") from error
+        except BaseException:
+            self.close()
+            raise
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """See Worker."""
@@ -62,16 +68,16 @@ class MitogenWorker:
         try:
             receiver = self._context.call_async(function, *arguments)
         except mitogen.core.Error as error:
-            raise WorkerLost(f"the worker is gone: {error}") from error
+            raise WorkerLost(f"{self._on} is gone: {error}") from error
 
         def result() -> Any:
             try:
                 return receiver.get().unpickle()
             except mitogen.core.ChannelError as error:
-                raise WorkerLost("the worker ended before it answered; run again") from error
+                raise WorkerLost(f"{self._on} ended before it answered; run again") from error
             except mitogen.core.CallError as error:
                 problem = str(error).partition("\n")[0]  # the worker's traceback follows
-                raise WorkerLost(f"the worker failed: {problem}") from error
+                raise WorkerLost(f"{self._on} failed: {problem}") from error
 
         return result
 

@@ -1,10 +1,20 @@
 """The topology: what a lab consists of. `model` is the frozen object, `file` reads it from YAML."""
 
 from harness.topology.file import parse, read
-from harness.topology.model import DOCKER0, Address, Endpoint, Engine, Gateway, Host, Topology, Vlan
+from harness.topology.model import (
+    DOCKER0,
+    Address,
+    Endpoint,
+    Engine,
+    Gateway,
+    Host,
+    Reach,
+    Topology,
+    Vlan,
+)
 from harness.topology.source import text
 
 __all__ = [
-    "DOCKER0", "Address", "Endpoint", "Engine", "Gateway", "Host", "Topology", "Vlan", "parse",
-    "read", "text",
+    "DOCKER0", "Address", "Endpoint", "Engine", "Gateway", "Host", "Reach", "Topology", "Vlan",
+    "parse", "read", "text",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from harness.topology.shape import Endpoint, File, Host, Vlan, network
 from harness.topology.source import Source
 
 SWITCH_IS_TAKEN = "`switch` is the name of what joins the trunks; take another"
+OF_MACHINES = ("become", "python", "docker", "may", "endpoints")
 ONLY_EXTERNAL = "only a host with `role: external` has none"
 MIN_MTU6 = 1280
 """The least MTU that IPv6 runs over, in octets of an IP packet (RFC 8200, section 5)."""
@@ -153,6 +154,7 @@ def _check_hosts(shape: File, source: Source) -> None:
         if name == "switch":
             source.mistake(path, SWITCH_IS_TAKEN)
         _check_mtu(shape, host, path, source)
+        _check_reach(shape, name, source)
         if host.role == "external":
             _check_external(shape, name, source)
         elif host.management is None:
@@ -184,6 +186,20 @@ def _check_external(shape: File, name: str, source: Source) -> None:
     if not any(gateway.host == name for gateway in shape.gateway or ()):
         found = f"no `gateway` says what {name} routes; add it there, or leave `role` out"
         source.mistake((*path, "role"), found)
+
+
+def _check_reach(shape: File, name: str, source: Source) -> None:
+    """What is said of a machine of its own is said of one that is reached, and fits the others."""
+    path, host = ("hosts", name), shape.hosts[name]
+    if host.ssh and host.role == "external":
+        source.mistake((*path, "ssh"), "an external router is not reached; leave `ssh` out")
+    for key in OF_MACHINES:
+        if getattr(host, key) and not host.ssh:
+            source.mistake((*path, key), "is for a host that is reached by `ssh`; say where")
+    ours = {other.may or "build": at for at, other in shape.hosts.items() if other.ssh}
+    if host.ssh and len(ours) > 1 and (host.may or "build") == "observe":
+        found = f"{ours['build']} may be built on; a lab is built on all its hosts, or on none"
+        source.mistake((*path, "may"), found)
 
 
 def _check_endpoints(shape: File, source: Source) -> None:

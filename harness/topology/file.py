@@ -15,7 +15,7 @@ from harness.topology import shape
 from harness.topology.check import check, mac_of
 from harness.topology.check_gateways import check_gateways, docker0
 from harness.topology.check_networks import check_networks
-from harness.topology.model import Endpoint, Engine, Gateway, Host, Topology, Vlan
+from harness.topology.model import Endpoint, Engine, Gateway, Host, Reach, Topology, Vlan
 from harness.topology.source import Source, load, text
 
 
@@ -67,6 +67,7 @@ def _resolve(made: shape.File) -> Topology:
                 host.mtu or made.trunk.mtu,
                 hairpin=host.port == "hairpin",
                 external=host.role == "external",
+                reach=_reach(host),
             )
             for name, host in made.hosts.items()
         ),
@@ -75,7 +76,16 @@ def _resolve(made: shape.File) -> Topology:
             for name, end in made.endpoints.items()
         ),
         gateways=tuple(_gateway(made, gateway) for gateway in made.gateway or ()),
+        floor_ms=made.trunk.floor_ms,
     )
+
+
+def _reach(host: shape.Host) -> Reach | None:
+    if host.ssh is None:
+        return None
+    given = {key: getattr(host, key) for key in ("python", "docker", "may", "endpoints")}
+    said = {key: value for key, value in given.items() if value}
+    return Reach(host.ssh, sudo=host.become == "sudo", **said)
 
 
 def _vlan(made: shape.File, vlan_id: int, vlan: shape.Vlan) -> Vlan:

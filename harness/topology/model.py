@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
@@ -55,6 +56,23 @@ class Vlan:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How a host that is a machine of its own is reached, and what may be done there."""
+
+    ssh: str
+    """What ssh(1) is given as destination."""
+    sudo: bool = False
+    """Whether the login becomes root by sudo(8)."""
+    python: str = "python3"
+    docker: str = "/var/run/docker.sock"
+    """The socket of its engine."""
+    may: str = "build"
+    """`build`, or `observe`: nothing is changed there."""
+    endpoints: str = "container"
+    """What its endpoints are: `container` or `namespace`."""
+
+
+@dataclass(frozen=True)
 class Host:
     """A Docker host or a gateway host: a management interface and an end of the trunk."""
 
@@ -67,6 +85,10 @@ class Host:
     """Whether its switch port sends a frame back out of where it came from."""
     external: bool = False
     """Somebody else's router, which the harness neither configures nor looks into."""
+    reach: Reach | None = None
+    """For `--backend ssh`; with every other the lab is made on one machine."""
+    mac: str | None = None
+    """The MAC address of its trunk as it was found; None for one that the harness made."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +172,10 @@ class Topology:
     hosts: tuple[Host, ...]
     endpoints: tuple[Endpoint, ...]
     gateways: tuple[Gateway, ...] = ()
+    floor_ms: int = 1000
+    """How long a probe over real wires is waited for at least, before it counts as lost."""
+    switched: bool = True
+    """Whether the switch is the harness's own, and can be looked into."""
 
     def vlan(self, vlan_id: int) -> Vlan:
         """The VLAN of an id; KeyError if there is none."""
@@ -225,12 +251,35 @@ class Topology:
     def nodes(self) -> tuple[str, ...]:
         """Every node that can be looked into: hosts that are not external, switch, endpoints."""
         hosts = tuple(host.name for host in self.hosts if not host.external)
-        return (*hosts, "switch", *(endpoint.name for endpoint in self.endpoints))
+        switch = ("switch",) if self.switched else ()
+        return (*hosts, *switch, *(endpoint.name for endpoint in self.endpoints))
 
     @cached_property
     def engines(self) -> dict[str, Engine]:
         """The engine of each gateway host that runs one, whatever the endpoints are made with."""
         return {one.host: one.engine for one in self.gateways if one.engine}
+
+    def on_machines(self, macs: Mapping[str, str]) -> Topology:
+        """The same lab on machines of their own: a real switch, and MAC addresses as found.
+
+        `macs` has those of trunks by host, and of endpoints that the harness did not make.
+        """
+        hosts = tuple(replace(host, mac=macs.get(host.name)) for host in self.hosts)
+        ends = tuple(replace(end, mac=macs.get(end.name, end.mac)) for end in self.endpoints)
+        return replace(self, hosts=hosts, endpoints=ends, switched=False)
+
+    @property
+    def observed(self) -> bool:
+        """Whether its hosts are machines on which nothing may be changed."""
+        return any(host.reach is not None and host.reach.may == "observe" for host in self.hosts)
+
+    @property
+    def macs(self) -> dict[str, str] | None:
+        """What `on_machines` was given; None for a lab on one machine."""
+        if self.switched:
+            return None
+        hosts = {host.name: host.mac for host in self.hosts if host.mac}
+        return hosts | {end.name: end.mac for end in self.endpoints}
 
     def next_hop(self, src: Endpoint, dst: Endpoint) -> Address | None:
         """Where an endpoint sends what is for another: to it, if it seems to be in its subnet."""
@@ -257,7 +306,7 @@ class Topology:
 
     def trunk_mac(self, host: str) -> str:
         """The MAC address of a host's trunk interface."""
-        return trunk_mac(self._position(host) - 1)
+        return self.host(host).mac or trunk_mac(self._position(host) - 1)
 
     @cached_property
     def _by_id(self) -> dict[int, Vlan]:

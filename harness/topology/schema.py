@@ -31,6 +31,8 @@ DESCRIPTIONS = {
     "there is only the stage `isolated`.",
     "Trunk.interface": "The trunk interface of every host.",
     "Trunk.mtu": "Octets of an IP packet on the trunk, the tag not counted.",
+    "Trunk.floor_ms": "For `--backend ssh`: milliseconds that a probe has at least to arrive, "
+    "before it counts as lost.",
     "Management.interface": "The management interface of every host.",
     "Management.subnet": "The subnet in which each host has its management address.",
     "Vlan.subnet": "The IPv4 subnet of the VLAN, as 172.16.10.0/24.",
@@ -56,6 +58,14 @@ DESCRIPTIONS = {
     "Host.port": "`hairpin` where its switch port sends a frame back out of where it came from.",
     "Host.role": "`external` for somebody else's router, which is neither configured nor looked "
     "into; it has no `management`.",
+    "Host.ssh": "Where its machine is, for `--backend ssh`: what ssh(1) takes as destination, "
+    "an alias of ssh_config(5) included. No other backend minds it.",
+    "Host.become": "`sudo` where the login is not root.",
+    "Host.python": "The path of its python3; default the one that ssh finds.",
+    "Host.docker": "The socket of its Docker engine; default /var/run/docker.sock.",
+    "Host.may": "What the harness may do there: `build` (default), or `observe`, which tests what "
+    "is there and changes nothing.",
+    "Host.endpoints": "What its endpoints are there: `container` (default) or `namespace`.",
     "Endpoint.host": "The host that carries it: a key of `hosts`.",
     "Endpoint.vlan": "The VLAN that it is in: a key of `vlans`.",
     "Endpoint.address": "Its address in the VLAN's subnet, without a prefix length.",

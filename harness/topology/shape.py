@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+_USER = r"(?:[A-Za-z_][\w.-]*\$?@)?"
+LOGIN = re.compile(
+    rf"{_USER}\w[\w.:-]*|ssh://{_USER}(?:\w[\w.-]*|\[[\da-f:]+\])(?::\d+)?", re.ASCII
+)
+
 
 def _written(given: object) -> object:
     """An address as text: ipaddress would take a bare number for one too."""
     if not isinstance(given, str):
         raise PydanticCustomError("not_text", "an address is text, as 10.0.0.1 or fd00::1")
+    return given
+
+
+def _login(given: str) -> str:
+    """What ssh(1) takes for a destination, and no option of it, nor a password."""
+    user, at, _ = given.removeprefix("ssh://").rpartition("@")
+    if at and ":" in user:
+        raise PydanticCustomError("secret", "no password is ever here; ssh finds keys by itself")
+    if not LOGIN.fullmatch(given):
+        raise PydanticCustomError("login", "ssh is told HOST, USER@HOST or ssh://USER@HOST:PORT")
     return given
 
 
@@ -40,6 +56,9 @@ Address = Annotated[IPv4Address, BeforeValidator(_written)]
 Subnet = Annotated[IPv4Network, BeforeValidator(_written)]
 Address6 = Annotated[IPv6Address, BeforeValidator(_written)]
 Subnet6 = Annotated[IPv6Network, BeforeValidator(_written)]
+Login = Annotated[str, AfterValidator(_login)]
+"""Where the system's ssh goes: an alias of ssh_config(5), HOST, USER@HOST, or ssh://USER@HOST:PORT."""
+Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._+/-]+$")]
 Mac = Annotated[str, Field(pattern=r"^([0-9a-f][02468ace])(:[0-9a-f]{2}){5}$")]
 """A unicast MAC address in lower case."""
 NetworkName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")]
@@ -60,6 +79,7 @@ class Trunk(Shape):
 
     interface: InterfaceName = "eth2"
     mtu: Mtu = 1500
+    floor_ms: Annotated[int, Field(strict=True, ge=1, le=60000)] = 1000
 
 
 class Management(Shape):
@@ -93,6 +113,12 @@ class Host(Shape):
     mtu: Mtu | None = None
     port: Literal["hairpin"] | None = None
     role: Literal["external"] | None = None
+    ssh: Login | None = None
+    become: Literal["sudo"] | None = None
+    python: Path | None = None
+    docker: Path | None = None
+    may: Literal["build", "observe"] | None = None
+    endpoints: Literal["container", "namespace"] | None = None
 
 
 class Endpoint(Shape):
@@ -163,6 +189,8 @@ def message(detail: Any) -> str:
         return "unknown key; `topologies/README.md` lists the keys"
     if kind == "missing":
         return "is missing"
+    if kind == "secret":
+        return str(detail["msg"])
     if kind == "string_pattern_mismatch":
         return f"{given!r:.60} is not of the form {detail['ctx']['pattern']}"
     if kind == "model_type":

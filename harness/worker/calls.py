@@ -22,6 +22,34 @@ def prepare() -> None:
     namespaces.prepare()
 
 
+def settle(node: str, trunk: str, docker: str) -> None:
+    """Be the worker of a lab host; see `survey.settle`."""
+    from harness.worker import survey as machine
+
+    machine.settle(node, trunk, docker)
+
+
+def survey(node: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """What a lab host has before anything is made there; see `survey.survey`."""
+    from harness.worker import survey as machine
+
+    return machine.survey(node, asked)
+
+
+def alive() -> None:
+    """Say that the controller is there; see `keeping.alive`."""
+    from harness.worker import keeping
+
+    keeping.alive()
+
+
+def named(node: str, name: str) -> bool:
+    """Take a namespace of a lab host as a node; see `survey.named`."""
+    from harness.worker import survey as machine
+
+    return machine.named(node, name)
+
+
 def facts() -> dict[str, Any]:
     """Kernel, VLAN datapath, firewall backend, versions."""
     from harness.worker import evidence as readings
@@ -34,6 +62,13 @@ def apply(steps: list[dict[str, Any]]) -> dict[str, Any]:
     from harness.worker import steps as operations
 
     return operations.apply(steps)
+
+
+def undo(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Take steps back, and go on where one fails; see `steps.undo`."""
+    from harness.worker import steps as operations
+
+    return operations.undo(steps)
 
 
 def sweep(plan: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from harness.worker import firewall, libraries, namespaces
 
 DIRECTORY = "/run/engine"
 """A folder for each host, with the engine's socket, log and data."""
+INSTALLED = "/var/lib/docker"
+"""Where an engine keeps its data that nobody told otherwise."""
 COVERED = ("/etc", "/opt")
 """What engines write to outside of their own folders (20.10: /etc/docker/key.json,
 /opt/containerd)."""
@@ -36,13 +38,22 @@ STEP_S = 0.005
 MS_BIND = 4096
 """<linux/mount.h>."""
 
+_settled: dict[str, str] = {}
+"""The socket of each engine that was there before the lab, by its host."""
 _running: dict[str, subprocess.Popen[bytes]] = {}
 _asked: dict[str, tuple[str, str]] = {}
 """The program of each host's engine, and its bridge."""
 
 
+def settle(node: str, docker: str) -> None:
+    """Take the engine that a lab host has."""
+    _settled[node] = docker
+
+
 def path(node: str, name: str) -> str:
     """A file of a host's engine: `sock`, `log`."""
+    if node in _settled:
+        return _settled[node] if name == "sock" else os.path.join(INSTALLED, name)
     return os.path.join(DIRECTORY, node, name)
 
 

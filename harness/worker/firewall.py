@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Sequence
 from typing import Any
@@ -20,20 +21,29 @@ _backend: list[str | None] = [None]
 
 
 def backend() -> str | None:
-    """The first backend that takes a NAT rule in the worker's own namespace, or None.
+    """The first backend that takes a NAT rule where it is nobody's business, or None.
 
     Listing is no proof: iptables-nft lists tables that the kernel cannot make.
     """
     if _backend[0] is None:
-        _backend[0] = next((name for name in BACKENDS if _works(name)), None)
+        with namespaces.aside() as node:
+            _backend[0] = next((name for name in _preferred() if _works(node, name)), None)
     return _backend[0]
 
 
-def _works(name: str) -> bool:
+def _preferred() -> Sequence[str]:
+    """On a lab host first what its `iptables` is: the rules of two backends would both decide."""
+    if not namespaces.on_machine():
+        return BACKENDS
+    said = process.run(None, ["iptables", "--version"])["out"]
+    return BACKENDS[::-1] if "(legacy)" in said else BACKENDS
+
+
+def _works(node: str | None, name: str) -> bool:
     if not shutil.which(name):
         return False
     rule = ["POSTROUTING", "-o", "ask0", "-j", "MASQUERADE"]
-    done = [process.run(None, [name, "-t", "nat", how, *rule])["code"] for how in ("-A", "-D")]
+    done = [process.run(node, [name, "-t", "nat", how, *rule])["code"] for how in ("-A", "-D")]
     return done == [0, 0]
 
 
@@ -52,6 +62,13 @@ def restore(
     script = "\n".join([f"*{table}", *chains, *lines, "COMMIT", ""])
     name = name.replace("iptables", "ip6tables") if ipv6 else name
     return process.run(node, [f"{name}-restore", "--noflush", "--counters"], script)
+
+
+def present(node: str, program: str, table: str, lines: Sequence[str]) -> list[str]:
+    """Those of lines that delete a rule (`-D`) whose rule is there."""
+    own = (backend() or program).replace("iptables", program)
+    asked = [[own, "-t", table, *shlex.split(line.replace("-D ", "-C ", 1))] for line in lines]
+    return [line for line, argv in zip(lines, asked) if process.run(node, argv)["code"] == 0]
 
 
 def saves(nodes: Sequence[str]) -> dict[str, list[dict[str, str]]]:

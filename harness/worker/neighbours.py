@@ -40,7 +40,7 @@ def table(nodes: list[str]) -> list[dict[str, Any]]:
     found = []
     for node in filter(namespaces.is_there, nodes):
         with namespaces.entered(node):
-            for index, state, address, mac in _entries(node):
+            for index, state, address, mac in _of_lab(node):
                 found.append(
                     {
                         "node": node,
@@ -56,7 +56,7 @@ def table(nodes: list[str]) -> list[dict[str, Any]]:
 def flush(nodes: list[str]) -> None:
     """Delete every entry that the kernel learned; a packet that waits in one goes with it."""
     for node in filter(namespaces.is_there, nodes):
-        for index, state, address, _ in list(_entries(node)):
+        for index, state, address, _ in _of_lab(node):
             if state & KEPT:
                 continue
             head = MESSAGE.pack(_family(address), index, 0, 0, 0)
@@ -72,6 +72,13 @@ def age(node: str) -> None:
             head = MESSAGE.pack(_family(address), index, STALE, 0, 0)
             named = netlink.attribute(DESTINATION, address) + netlink.attribute(LINK_ADDRESS, mac)
             netlink.request(node, socket.NETLINK_ROUTE, NEW, head + named, netlink.REPLACE)
+
+
+def _of_lab(node: str) -> list[tuple[int, int, bytes, bytes]]:
+    """The entries of the lab's interfaces: on a lab host others are not the lab's to touch."""
+    entries = list(_entries(node))
+    with namespaces.entered(node):
+        return [entry for entry in entries if namespaces.of_lab(node, _name(entry[0]))]
 
 
 def _entries(node: str) -> Iterator[tuple[int, int, bytes, bytes]]:

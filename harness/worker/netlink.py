@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 from harness.worker import namespaces
 
@@ -43,6 +44,13 @@ def forget(node: str) -> None:
     """Close the sockets that are open in a node's namespace."""
     for key in [key for key in _sockets if key[0] == node]:
         _sockets.pop(key).close()
+
+
+def begin_anew() -> Any:
+    """Forget the open sockets, which may have answers in them; returned, they stay open."""
+    had = dict(_sockets)
+    _sockets.clear()
+    return had
 
 
 def attributes(body: bytes, start: int) -> dict[int, bytes]:

@@ -122,7 +122,9 @@ class Senders:
                 return missing
             waiting = select.poll()
             for token in missing:
-                waiting.register(self._asking[token].fileno(), select.POLLIN | select.POLLOUT)
+                opened = self._asking[token]
+                connects = opened.type == socket.SOCK_STREAM
+                waiting.register(opened.fileno(), select.POLLOUT if connects else select.POLLIN)
             for fileno, _ in waiting.poll(left * 1000):
                 self.hear(fileno)
 
@@ -200,7 +202,8 @@ class Senders:
             opened.sendto(probe["token"], MSG_FASTOPEN, (probe["dst_ip"], probe["port"]))
 
     def _beacon(self, probe: Probe) -> None:
-        self.awaited.arrival(probe["dst"], probe["token"])
+        if probe["await"]:
+            self.awaited.arrival(probe["dst"], probe["token"])
         self._packet(probe).send(probe["frame"])
 
     def _packet(self, probe: Probe) -> socket.socket:

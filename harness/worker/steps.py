@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from harness.worker import engine, firewall, namespaces, vlan
+from harness.worker import engine, firewall, journal, namespaces, netlink, taps, vlan
 
 Step = dict[str, Any]
 Operations = dict[str, Callable[[Step], None]]
@@ -29,6 +29,7 @@ def apply(steps: list[Step], more: Operations | None = None) -> dict[str, Any]:
     operations = {**_OPERATIONS, **(more or {})}
     for number, step in enumerate(steps):
         try:
+            journal.add(step.get("undo"))
             operations[step["do"]](step)
         except vlan.NotAllowed:
             return {"done": number, "unsupported": vlan.NOT_ALLOWED}
@@ -37,6 +38,43 @@ def apply(steps: list[Step], more: Operations | None = None) -> dict[str, Any]:
         except (OSError, NetlinkError, IndexError) as error:
             return {"done": number, "reason": _reason(error), "step": step}
     return {"done": len(steps)}
+
+
+def undo(steps: list[Step], more: Operations | None = None) -> list[dict[str, Any]]:
+    """Carry out steps that take others back, whatever fails; `{"reason", "step"}` of what did."""
+    failed = []
+    for step in steps:
+        done = apply([_still_there(step)], more)
+        if "reason" in done:
+            failed.append({"reason": done["reason"], "step": step})
+        else:
+            journal.drop(step)
+    return failed
+
+
+def _still_there(step: Step) -> Step:
+    """A step that takes back, without what is gone already: what it undoes may not have been done.
+
+    A reboot too takes links and rules away.
+    """
+    kind, nothing = step["do"], {"do": "nothing", "node": step["node"]}
+    if kind in ("iptables", "ip6tables"):
+        return {**step, "lines": firewall.present(step["node"], kind, step["table"], step["lines"])}
+    link = {"vlan-delete": "name", "address-delete": "link", "link": "link"}.get(kind)
+    if link and not namespaces.route(step["node"]).link_lookup(ifname=step[link]):
+        return nothing
+    if kind == "address-delete":
+        held = namespaces.route(step["node"]).get_addr(address=step["cidr"].partition("/")[0])
+        return step if list(held) else nothing
+    if kind == "route-delete":
+        dst, _, length = step["dst"].partition("/")
+        found = namespaces.route(step["node"]).get_routes(dst=dst, dst_len=int(length or 32))
+        return step if list(found) else nothing
+    return step
+
+
+def _nothing(step: Step) -> None:
+    """Nothing is to be done."""
 
 
 def _reason(error: Exception) -> str:
@@ -65,29 +103,34 @@ def _sysctl(step: Step) -> None:
 
 
 def _write_sysctl(key: str, value: str) -> None:
-    with open("/proc/sys/" + key.replace(".", "/"), "w", encoding="ascii") as file:
+    with open(sysctl_path(key), "w", encoding="ascii") as file:
         file.write(value)
+
+
+def sysctl_path(key: str) -> str:
+    """A sysctl's file; as sysctl(8) has it, a slash stands for the dot in an interface's name."""
+    return "/proc/sys/" + key.translate(str.maketrans("./", "/."))
 
 
 def _bridge(step: Step) -> None:
     """A bridge without VLAN filtering passes tags; no spanning tree, no snooping, no ageing."""
-    netlink = namespaces.route(step["node"])
-    netlink.link(
+    route = namespaces.route(step["node"])
+    route.link(
         "add", ifname=step["name"], kind="bridge", br_stp_state=0, br_forward_delay=0,
         br_mcast_snooping=0,
     )  # fmt: skip
-    netlink.link("set", index=_index(step["node"], step["name"]), mtu=step["mtu"], state="up")
+    route.link("set", index=_index(step["node"], step["name"]), mtu=step["mtu"], state="up")
 
 
 def _veth(step: Step) -> None:
-    netlink = namespaces.route(step["node"])
+    route = namespaces.route(step["node"])
     peer_node = namespaces.descriptor(step["peer_node"])
     mac = {"address": step["mac"]} if step["mac"] else {}
-    netlink.link(
+    route.link(
         "add", ifname=step["name"], kind="veth", mtu=step["mtu"], **mac,
         peer={"ifname": step["peer"], "mtu": step["peer_mtu"], "net_ns_fd": peer_node},
     )  # fmt: skip
-    netlink.link("set", index=_index(step["node"], step["name"]), state="up")
+    route.link("set", index=_index(step["node"], step["name"]), state="up")
     master = _index(step["peer_node"], step["master"])
     port = _index(step["peer_node"], step["peer"])
     namespaces.route(step["peer_node"]).link("set", index=port, master=master, state="up")
@@ -97,6 +140,29 @@ def _veth(step: Step) -> None:
 
 def _vlan(step: Step) -> None:
     vlan.add(step["node"], step["parent"], step["id"], step["name"], step["mtu"])
+
+
+def _namespace_delete(step: Step) -> None:
+    """Its link goes now, and not when the kernel comes to the namespace."""
+    node = step["node"]
+    if namespaces.is_there(node):
+        route = namespaces.route(node)
+        for index in route.link_lookup(ifname=step["name"]):
+            route.link("del", index=index)
+    let_go(node)
+
+
+def let_go(node: str) -> None:
+    """Let go of a namespace: what is open of it keeps it, and its macvlan with its MAC address."""
+    taps.let_go(node)
+    netlink.forget(node)
+    namespaces.forget(node)
+
+
+def _link(step: Step) -> None:
+    namespaces.route(step["node"]).link(
+        "set", index=_index(step["node"], step["link"]), state=step["state"]
+    )
 
 
 def _vlan_delete(step: Step) -> None:
@@ -149,9 +215,12 @@ def _index(node: str, link: str) -> int:
 
 
 _OPERATIONS: Operations = {
+    "nothing": _nothing,
     "namespace": _namespace,
     "engine": _engine,
     "sysctl": _sysctl,
+    "namespace-delete": _namespace_delete,
+    "link": _link,
     "bridge": _bridge,
     "veth": _veth,
     "vlan": _vlan,

@@ -13,9 +13,10 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
-from harness.worker import namespaces
+from harness.worker import lab_filter, namespaces
 
 ETH_P_ALL = 0x0003
 SOL_PACKET = 263
@@ -42,6 +43,11 @@ STAMPING_S, STAMPING_STEP_S = 1.0, 0.0005
 """The longest wait for the kernel's stamps, and how often it is looked. Without them sweeps go on:
 verdicts do not rest on them."""
 
+FAKED_NS = 500_000_000
+"""No process is held up for so long between two readings of its clock and the kernel's."""
+
+_faked: list[int] = [0]
+"""How far this process's clock is ahead of the kernel's own, in ns."""
 _stamping: dict[str, socket.socket] = {}
 """By the node that it is in: the one socket that has the kernel stamp packets."""
 _open: dict[tuple[str, str, int], Tap] = {}
@@ -54,7 +60,8 @@ Sighting = tuple[int, int, int, bytes]
 class Tap:
     """One capture; `number` is its place among the taps of the sweep that uses it."""
 
-    def __init__(self, node: str, interface: str) -> None:
+    def __init__(self, node: str, interface: str, macs: Sequence[str] | None = None) -> None:
+        """Given `macs`, it sees no more of a lab host than the lab that has these."""
         self.number, self.node, self.interface = 0, node, interface
         self.down = self.shut = False
         with namespaces.entered(node):
@@ -63,6 +70,8 @@ class Tap:
         enlarge(self.socket)
         self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        if macs is not None and namespaces.is_machine(node):
+            lab_filter.attach(self.socket, macs)
         self.socket.bind((interface, ETH_P_ALL))
 
     def fileno(self) -> int:
@@ -125,7 +134,7 @@ def enlarge(own: socket.socket) -> int:
     return own.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
 
-def opened(where: list[tuple[str, str]]) -> list[Tap]:
+def opened(where: list[tuple[str, str]], macs: Sequence[str] = ()) -> list[Tap]:
     """Taps for a sweep, in the order of `where`; empty, and counting from nothing.
 
     One that an earlier sweep opened is used again, if its interface is still the same and was never
@@ -137,7 +146,7 @@ def opened(where: list[tuple[str, str]]) -> list[Tap]:
         try:
             with namespaces.entered(node):
                 key = (node, interface, socket.if_nametoindex(interface))
-            tap = _ready(_open.pop(key, None)) or Tap(node, interface)
+            tap = _ready(_open.pop(key, None)) or Tap(node, interface, macs)
         except OSError as error:
             if error.errno not in GONE:
                 raise
@@ -180,6 +189,14 @@ def _is_there(node: str, interface: str) -> bool:
         return False
 
 
+def now() -> int:
+    """The time by which frames are stamped, in ns of the epoch.
+
+    That is the wall clock, also where this process is shown another one (libfaketime).
+    """
+    return time.time_ns() - _faked[0]
+
+
 def keep_stamping(nodes: list[str]) -> None:
     """Have the kernel stamp packets as they pass, from now on, until this process ends.
 
@@ -202,6 +219,8 @@ def _see_stamps(own: socket.socket) -> None:
     own.settimeout(STAMPING_S)
     own.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     own.bind(("127.0.0.1", 0))
+    ahead = time.time_ns() - _stamp_of(own)
+    _faked[0] = ahead if abs(ahead) > FAKED_NS else 0
     deadline = time.monotonic() + STAMPING_S
     while time.monotonic() < deadline and not _stamped_on_passing(own):
         time.sleep(STAMPING_STEP_S)
@@ -210,9 +229,19 @@ def _see_stamps(own: socket.socket) -> None:
 def _stamped_on_passing(own: socket.socket) -> bool:
     """Whether a datagram over the node's loopback is stamped before it is read."""
     own.sendto(b"", own.getsockname())
-    passed = time.time_ns()
+    passed = now()
+    return _received(own) <= passed
+
+
+def _stamp_of(own: socket.socket) -> int:
+    """The time that the kernel says of a datagram that the socket sends to itself."""
+    own.sendto(b"", own.getsockname())
+    return _received(own)
+
+
+def _received(own: socket.socket) -> int:
     octets, ancillary, _, _ = own.recvmsg(1, 128)
-    return _restored(octets, ancillary, 0)[0] <= passed
+    return _restored(octets, ancillary, 0)[0]
 
 
 def close(sockets: list[socket.socket]) -> None:

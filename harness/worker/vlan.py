@@ -17,7 +17,8 @@ from pyroute2.netlink.exceptions import NetlinkError
 from harness.worker import bpf, namespaces
 
 INGRESS = "ffff:fff2"
-"""tc(8)'s handle of clsact's ingress."""
+"""tc(8)'s handle of clsact's ingress, and of its egress below."""
+EGRESS = "ffff:fff3"
 TPID = 0x8100
 """IEEE 802.1Q's tag protocol identifier."""
 
@@ -62,7 +63,15 @@ def delete(node: str, parent: str, vlan_id: int, name: str) -> None:
     if datapath() == "tc-bpf":
         trunk = netlink.link_lookup(ifname=parent)[0]
         netlink.tc("del-filter", "bpf", index=trunk, parent=INGRESS, prio=vlan_id)
+        _take_hook(netlink, trunk)
     netlink.link("del", index=netlink.link_lookup(ifname=name)[0])
+
+
+def _take_hook(netlink: Any, trunk: int) -> None:
+    """Take the trunk's clsact away with its last filter: an empty one decides nothing."""
+    hooks = (INGRESS, EGRESS)
+    if not any(list(netlink.get_filters(index=trunk, parent=hook)) for hook in hooks):
+        netlink.tc("del", "clsact", index=trunk)
 
 
 def id_behind(peer: str | None) -> int | None:
@@ -81,8 +90,8 @@ def rejoin(netlink: Any, trunk: int, peer: int, old: int, new: int) -> None:
 
 
 def _kernel_has_8021q() -> bool:
-    """Try it in the worker's own namespace, which has nothing else in it."""
-    with namespaces.entered(None), IPRoute() as netlink:
+    """Try it where it is nobody's business."""
+    with namespaces.aside() as node, namespaces.entered(node), IPRoute() as netlink:
         netlink.link("add", ifname="ask0", kind="veth", peer={"ifname": "ask1"})
         parent = netlink.link_lookup(ifname="ask0")[0]
         netlink.link("set", index=parent, state="up")  # what is on it cannot be up before

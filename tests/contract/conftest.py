@@ -10,6 +10,7 @@ import pytest
 
 from harness.machines import registry
 from harness.machines.local import HeldMachine, PrivateMachine
+from harness.machines.ssh import SshMachine
 from harness.machines.worker import Machine
 from harness.testing import FakeMachine
 from tests.lab import snapshot
@@ -34,12 +35,12 @@ def needs_docker() -> None:
         pytest.skip(f"missing on this machine: {', '.join(missing)}")
 
 
-def fake() -> Iterator[Machine]:
+def fake(_request: pytest.FixtureRequest) -> Iterator[Machine]:
     """No kernel at all."""
     yield FakeMachine()
 
 
-def private() -> Iterator[Machine]:
+def private(_request: pytest.FixtureRequest) -> Iterator[Machine]:
     """New namespaces that end with the worker; nothing is left of them."""
     needs_root()
     before = snapshot.take()
@@ -47,7 +48,7 @@ def private() -> Iterator[Machine]:
     assert snapshot.wait_until_clean(before) == ()
 
 
-def held() -> Iterator[Machine]:
+def held(_request: pytest.FixtureRequest) -> Iterator[Machine]:
     """The namespaces of a lab that its holder owns; nothing is left when it has ended."""
     needs_root()
     before = snapshot.take()
@@ -56,17 +57,34 @@ def held() -> Iterator[Machine]:
     assert snapshot.wait_until_clean(before) == ()
 
 
-REAL = (private, held)
+def ssh(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A lab host; what a worker did there is gone when it has started again."""
+    yield from _lab_host(request, "gateway")
+
+
+def sudo(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A lab host where the login becomes root by sudo."""
+    yield from _lab_host(request, "host1")
+
+
+def _lab_host(request: pytest.FixtureRequest, name: str) -> Iterator[Machine]:
+    bed = request.getfixturevalue("testbed")
+    with bed.entered():
+        yield SshMachine(name, sudo=name in bed.layout.sudo, config=bed.config)
+    bed.reboot(name)
+
+
+REAL = (private, held, ssh, sudo)
 MACHINES = (fake, *REAL)
 
 
 @pytest.fixture(params=MACHINES, ids=lambda kind: kind.__name__)
 def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """A machine of each kind."""
-    yield from request.param()
+    yield from request.param(request)
 
 
 @pytest.fixture(params=REAL, ids=lambda kind: kind.__name__)
 def real_machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """A machine of each kind that has a kernel."""
-    yield from request.param()
+    yield from request.param(request)

@@ -73,18 +73,21 @@ def test_hosts_are_looked_at_live() -> None:
 def test_engines_are_looked_at_once() -> None:
     """Networks, containers and hosts that carry some, live, in the last stage that is tested."""
     stages = (Stage.ISOLATED, Stage.ROUTED)
-    networks = asking.networks(TUTORIAL, stages)
+    carriers = ("host1", "host2")
+    networks = asking.networks(TUTORIAL, stages, carriers)
     assert [(ask.id, ask.node, ask.kind) for ask in networks] == [
         (f"routed-{host}-{name}", host, name)
         for host in ("host1", "host2")
         for name in ("mac_net10", "mac_net20")
     ]
     containers, hosts = (
-        asking.containers(TUTORIAL, stages), asking.imposed(TUTORIAL, stages)
+        asking.containers(TUTORIAL, stages, carriers), asking.imposed(stages, carriers)
     )  # fmt: skip
     assert [ask.id for ask in containers] == [f"routed-bbox{number}" for number in (1, 2, 3, 4)]
     assert [ask.id for ask in hosts] == ["routed-host1", "routed-host2"]
     assert all(ask.live for ask in (*networks, *containers, *hosts))
+    bare = asking.containers(TUTORIAL, stages, ("host2",))
+    assert [ask.node for ask in bare] == ["bbox3", "bbox4"]
 
 
 def test_readings_are_compared_from_isolated_to_undone() -> None:

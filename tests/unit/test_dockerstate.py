@@ -62,10 +62,10 @@ def test_an_internal_network_has_no_gateway() -> None:
 
 
 def test_a_network_that_is_another_shows() -> None:
-    """A parent or a mode that nobody gave is empty; two subnets are both told."""
+    """A parent that nobody gave is empty, a mode Docker's own; two subnets are both told."""
     pools = [{"Subnet": "172.16.10.0/24"}, {"Subnet": "172.16.11.0/24"}]
     said = dockerstate.network_said({**INSPECTED_NETWORK, "Options": {}, "IPAM": {"Config": pools}})
-    assert said == NetworkState("macvlan", "", "", "172.16.10.0/24, 172.16.11.0/24", ", ")
+    assert said == NetworkState("macvlan", "", "bridge", "172.16.10.0/24, 172.16.11.0/24", ", ")
 
 
 def test_a_container_as_it_must_be_and_is() -> None:

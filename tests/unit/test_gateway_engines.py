@@ -161,11 +161,11 @@ def test_an_engines_rules_stand_before_the_topologys() -> None:
     """Those that come first are not counted; one that comes later, or elsewhere, is."""
     state = expected(BEFORE, "gateway", Stage.ROUTED)
     policy, *own = state.rules[1][2]
-    assert state.besides_engine([policy, *OF_ENGINE, *own]) == (policy, *own)
-    assert state.besides_engine([policy, *own, OF_ENGINE[0]]) == (policy, *own, OF_ENGINE[0])
-    assert state.besides_engine([policy, *OF_ENGINE]) == (policy,)
+    assert state.lab_rules([policy, *OF_ENGINE, *own]) == (policy, *own)
+    assert state.lab_rules([policy, *own, OF_ENGINE[0]]) == (policy, *own, OF_ENGINE[0])
+    assert state.lab_rules([policy, *OF_ENGINE]) == (policy,)
     other = expected(TUTORIAL, "gateway", Stage.ROUTED)
-    assert other.besides_engine([policy, *OF_ENGINE]) == (policy, *OF_ENGINE)
+    assert other.lab_rules([policy, *OF_ENGINE]) == (policy, *OF_ENGINE)
 
 
 @pytest.mark.parametrize(

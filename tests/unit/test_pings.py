@@ -143,8 +143,10 @@ def test_a_reading_has_it_all() -> None:
 def test_asks_are_the_pairs_that_containers_ping() -> None:
     """One a pair and stage, by the cell that it is held against."""
     cells = matrix(TUTORIAL, (Stage.ROUTED,)).cells
-    asks = asking.pinged(TUTORIAL, cells)
+    asks = asking.pinged(TUTORIAL, cells, ("host1", "host2"))
     assert len(asks) == 12 + 4
+    assert len(asking.pinged(TUTORIAL, cells, ("host2",))) == 6 + 2
+    assert not asking.pinged(TUTORIAL, cells, ())
     assert asks[0].cells[0].id == asks[0].id
     assert all("-icmp" in ask.id and ask.kind == pings.KIND for ask in asks)
 

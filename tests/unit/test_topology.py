@@ -11,7 +11,7 @@ import pytest
 
 from harness import topology
 from harness.errors import TopologyError
-from harness.topology import Endpoint, Gateway, Host, Vlan
+from harness.topology import Endpoint, Gateway, Host, Reach, Vlan
 from harness.topology.source import MAX_OCTETS
 from tests.unit.labs import FILE, NO_GATEWAY, TEXT, TUTORIAL, variant
 
@@ -293,3 +293,36 @@ def test_a_host_with_a_small_mtu_may_stand_beside_ipv6() -> None:
         ("{management: 192.168.56.105}", "{management: 192.168.56.105, mtu: 1279}"),
     )
     assert lab.host("host2").mtu == 1279
+
+
+def test_a_host_of_its_own_is_reached_as_it_says() -> None:
+    """Its login, sudo, python3, engine and endpoints; with no more than `ssh`, the defaults."""
+    more = "ssh: lab@host1, become: sudo, python: /usr/bin/python3.9, docker: /run/d.sock"
+    found = variant(
+        (
+            "host1: {management: 192.168.56.104}",
+            f"host1: {{management: 192.168.56.104, {more}, may: observe, endpoints: namespace}}",
+        )
+    )
+    said = Reach(
+        "lab@host1",
+        sudo=True,
+        python="/usr/bin/python3.9",
+        docker="/run/d.sock",
+        may="observe",
+        endpoints="namespace",
+    )
+    assert found.host("host1").reach == said
+    machines = topology.read(ROOT / "topologies" / "lab-hosts.yaml")
+    assert machines.host("host1").reach == Reach("root@192.168.56.104")
+    assert machines.floor_ms == 1000
+
+
+def test_a_lab_on_machines_of_its_own() -> None:
+    """Nobody looks into its switch, and its trunks have the MAC addresses that were found."""
+    found = TUTORIAL.on_machines({"host1": "52:54:00:00:00:01"})
+    assert "switch" not in found.nodes
+    assert "switch" in TUTORIAL.nodes
+    assert found.trunk_mac("host1") == "52:54:00:00:00:01"
+    assert found.trunk_mac("host2") == TUTORIAL.trunk_mac("host2")
+    assert found.ipv6.switched is False

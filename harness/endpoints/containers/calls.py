@@ -22,6 +22,29 @@ def apply(plan: list[dict[str, Any]]) -> dict[str, Any]:
     return steps.apply(plan, operations.OPERATIONS)
 
 
+def undo(plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Take steps back; see `worker.steps.undo`."""
+    from harness.endpoints.containers import operations
+    from harness.worker import steps
+
+    return steps.undo(plan, operations.OPERATIONS)
+
+
+def claim(host: str, who: str) -> dict[str, Any]:
+    """Hold a lab host for a run; see `worker.keeping.claim`."""
+    from harness.worker import keeping
+
+    del host
+    return keeping.claim(who, undo)
+
+
+def known(host: str, image: str) -> dict[str, Any]:
+    """What an engine has already; see `inspection.known`."""
+    from harness.endpoints.containers import inspection
+
+    return inspection.known(host, image)
+
+
 def evidence(wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     """Read (node, kind) pairs, the kinds of `READINGS` included; see `worker.evidence.read`."""
     from harness.endpoints.containers import inspection

@@ -6,6 +6,7 @@ first needed: the controller imports these modules to name their functions only.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,9 +21,15 @@ has other work too, in half a minute."""
 @contextmanager
 def connected(host: str, patience_s: float = DEADLINE_S) -> Iterator[Any]:
     """A client of a host's engine; what the engine or the SDK complain of is an OSError."""
-    import docker
-    from requests.exceptions import RequestException
-
+    try:
+        import docker
+        from requests.exceptions import RequestException
+    except (ImportError, SyntaxError, TypeError) as error:
+        version = ".".join(map(str, sys.version_info[:2]))
+        raise OSError(
+            f"the Docker SDK that comes along is too new for the Python {version} of {host}; say "
+            "`python: PATH` of a newer one, or `endpoints: namespace`"
+        ) from error
     opened = None
     try:
         opened = docker.DockerClient(

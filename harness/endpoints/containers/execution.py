@@ -20,7 +20,8 @@ def ping(asked: Sequence[Sequence[str]], nodes: Sequence[str]) -> list[dict[str,
     neighbours that the kernels of `nodes` learned by it, or ask for, are flushed: what waits for
     one of them must not be sent when the lab is in its next stage.
     """
-    import docker  # noqa: F401 - once, not in several threads at the same time
+    if asked:
+        import docker  # noqa: F401 - once, not in several threads at the same time
 
     try:
         with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -11,6 +11,9 @@ from harness.endpoints.containers.image import MADE_OF
 from harness.worker import engine
 from harness.worker import evidence as worker_evidence
 
+PATIENCE_S = 10
+"""An engine that has work to do answers in that time."""
+
 
 def evidence(wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     """Read (node, kind) pairs, the kinds of `READERS` included; see `worker.evidence.read`."""
@@ -24,6 +27,28 @@ def evidence(wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
             continue
         found.append({"node": node, "kind": kind, "command": command, "parsed": parsed, "raw": raw})
     return found
+
+
+def known(host: str, image: str) -> dict[str, Any]:
+    """The names of an engine's `containers` and `networks`, and whether it has an `image`.
+
+    `{"failed": why}` if it does not answer.
+    """
+    try:
+        with connected(host, PATIENCE_S) as client:
+            import docker
+
+            names = [one["Names"] for one in client.api.containers(all=True)]
+            networks = [one["Name"] for one in client.api.networks()]
+            try:
+                client.api.inspect_image(image)
+                has_image = True
+            except docker.errors.NotFound:
+                has_image = False
+    except OSError as error:
+        return {"failed": str(error.args[-1])}
+    containers = [name.lstrip("/") for each in names for name in each or ()]
+    return {"containers": containers, "networks": networks, "image": has_image}
 
 
 def versions(hosts: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from harness.endpoints.containers import operations, presence
+from harness.endpoints.containers import operations
 from harness.endpoints.containers.client import connected
 from harness.worker import engine, namespaces, neighbours, steps
 
@@ -46,7 +46,7 @@ def age_neighbours(node: str) -> None:
 
 def _let_go(step: Step) -> None:
     for node in step["nodes"]:
-        presence.let_go(node)
+        steps.let_go(node)
 
 
 def _docker(step: Step) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,13 @@ def _ready(step: Step) -> None:
 def _image(step: Step) -> None:
     with connected(step["node"]) as client:
         if step["archive"]:
-            with Path(step["archive"]).open("rb") as file:
-                client.images.load(file)[0].tag(step["image"])
+            client.images.load(step.get("octets") or Path(step["archive"]).read_bytes())[0].tag(
+                step["image"]
+            )
         else:
-            said = [f"LABEL {image.MADE_OF}={image.program()}"]
-            client.api.import_image_from_data(image.busybox(), *step["image"].split(":", 1), said)
+            octets = step.get("octets") or image.busybox()
+            said = [f"LABEL {image.MADE_OF}={step.get('made_of') or image.program()}"]
+            client.api.import_image_from_data(octets, *step["image"].split(":", 1), said)
 
 
 def _network(step: Step) -> None:
@@ -56,7 +59,7 @@ def _network(step: Step) -> None:
         client.networks.create(
             step["name"], driver="macvlan", options=step["options"],
             ipam=IPAMConfig(pool_configs=pools), internal=step["internal"],
-            enable_ipv6=step["ipv6"],
+            enable_ipv6=step["ipv6"], labels=step.get("labels"),
         )  # fmt: skip
 
 
@@ -68,7 +71,8 @@ def _container(step: Step) -> None:
         )
         made = api.create_container(
             step["image"], step["command"], name=step["name"], mac_address=step["mac"],
-            stop_signal="SIGKILL", host_config=api.create_host_config(network_mode=step["network"]),
+            stop_signal="SIGKILL", labels=step.get("labels"),
+            host_config=api.create_host_config(network_mode=step["network"]),
             networking_config=api.create_networking_config({step["network"]: own}),
         )  # fmt: skip
         api.start(made["Id"])
@@ -78,6 +82,41 @@ def _adopt(step: Step) -> None:
     namespaces.adopt(step["node"], pid(step["host"], step["node"]))
 
 
+def _container_delete(step: Step) -> None:
+    steps.let_go(step["name"])
+    with connected(step["node"]) as client, _may_be_gone():
+        found = client.api.inspect_container(step["name"])
+        _check_ours(step, found["Config"]["Labels"])
+        client.api.remove_container(found["Id"], force=True, v=True)
+
+
+def _network_delete(step: Step) -> None:
+    with connected(step["node"]) as client, _may_be_gone():
+        found = client.api.inspect_network(step["name"])
+        _check_ours(step, found["Labels"])
+        client.api.remove_network(found["Id"])
+
+
+def _image_delete(step: Step) -> None:
+    with connected(step["node"]) as client, _may_be_gone():
+        client.api.remove_image(step["image"])
+
+
+@contextmanager
+def _may_be_gone() -> Iterator[None]:
+    """What is to be removed need not be there any more."""
+    import docker
+
+    with suppress(docker.errors.NotFound):
+        yield
+
+
+def _check_ours(step: Step, labels: dict[str, str] | None) -> None:
+    """Somebody may have made another of the same name since."""
+    if not step["labels"].items() <= (labels or {}).items():
+        raise OSError(f"{step['name']} on {step['node']} is somebody else's by now, and it stays")
+
+
 OPERATIONS: dict[str, Callable[[Step], None]] = {
     "side-by-side": _side_by_side,
     "engine-ready": _ready,
@@ -85,4 +124,7 @@ OPERATIONS: dict[str, Callable[[Step], None]] = {
     "network": _network,
     "container": _container,
     "adopt": _adopt,
+    "container-delete": _container_delete,
+    "network-delete": _network_delete,
+    "image-delete": _image_delete,
 }

@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.endpoints.containers import written
 from harness.endpoints.containers.client import connected
-from harness.worker import engine, namespaces, netlink, taps
+from harness.worker import engine, namespaces, steps
 
 PATIENCE_S = 5
 """An engine that takes a connection and says nothing for so long does not answer."""
@@ -101,7 +101,7 @@ def _container(found: Answer, place: Place, state: Answer, networks: list[str] |
         again = f"the container {name} on {host} was started anew while it was tested"
         found["anew"].append({"node": name, "code": STOPPED, "why": again})
     if not pid:
-        let_go(name)
+        steps.let_go(name)
     parsed = {
         "host": host, "network": network, "interface": interface, "on_network": on_network,
         "running": bool(pid), "state": state.get("Status") or ("running" if pid else None),
@@ -143,16 +143,9 @@ def _entered(name: str, pid: int) -> bool:
             return False
     except FileNotFoundError:
         pass
-    let_go(name)
+    steps.let_go(name)
     namespaces.adopt(name, pid)
     return True
-
-
-def let_go(name: str) -> None:
-    """Let go of a namespace: what is open of it keeps it, and its macvlan with its MAC address."""
-    taps.let_go(name)
-    netlink.forget(name)
-    namespaces.forget(name)
 
 
 def _stays(name: str, interface: str) -> bool:
