@@ -1,0 +1,133 @@
+"""Runs on lab hosts that end before their time: killed, cut off, switched off, two at once."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.testbed import Testbed
+from tests.conftest import found
+from tests.lab import snapshot
+from tests.lab.test_lab_hosts import MACHINES, SHIPPED, Bench, changed
+
+KILLS = int(os.environ.get("KILLS", "4"))
+"""How often a run is killed; `KILLS=50 pytest tests/lab/test_cut_off.py` is for a release."""
+CLEAN_S = 20.0
+"""Machines have taken everything back by then."""
+RUN_S = 9.0
+"""A whole run takes a little longer: some kills come while it is taken back anyway."""
+LEFT = "cat /var/lib/macvlan-harness/journal; ls /run/macvlan-harness.lock"
+HAS = (
+    "ls /sys/class/net; docker ps --all --format '{{.Names}}'; "
+    "docker network ls --format '{{.Name}}'"
+)
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Testbed]:
+    """Three machines, two of them with an engine."""
+    missing = [each for each in ("sshd", "ssh", "unshare", "dockerd", "busybox") if not found(each)]
+    if missing:
+        pytest.skip(f"missing on this machine: {', '.join(missing)}; `scripts/setup dev`")
+    before = snapshot.take()
+    with Testbed() as bed:
+        yield bed
+    assert snapshot.wait_until_clean(before) == ()
+
+
+@pytest.fixture(autouse=True)
+def untouched(machines: Testbed) -> None:
+    """The machines stay for all tests of this file; that nothing is left of them is told last."""
+    del machines
+
+
+@pytest.fixture
+def bench(machines: Testbed, tmp_path: Path) -> Bench:
+    """The machines, and a folder for reports."""
+    return Bench(machines, tmp_path)
+
+
+def started(bench: Bench, *more: str) -> subprocess.Popen[str]:
+    """A run, in a session of its own."""
+    return subprocess.Popen(
+        bench.command(SHIPPED, *more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True, text=True,
+    )  # fmt: skip
+
+
+def kill(running: subprocess.Popen[str]) -> None:
+    """Kill all of a run at once, and wait until its last process has ended."""
+    os.killpg(running.pid, 9)
+    running.communicate(timeout=30)
+
+
+def wait_until(bench: Bench, before: dict[str, list[str]]) -> list[str]:
+    """Wait until the machines are as they were; the lines that are not in the end."""
+    deadline = time.monotonic() + CLEAN_S
+    while (differences := changed(before, bench.look())) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return differences
+
+
+def test_a_killed_run_is_taken_back_by_the_machines(bench: Bench) -> None:
+    """At moments spread over building, sweeping and undoing: nothing is left, nor a journal."""
+    before = bench.look()
+    choose = random.Random(KILLS)
+    for number in range(KILLS):
+        moment = 0.8 + (RUN_S - 0.8) * (number + choose.random()) / KILLS
+        running = started(bench)
+        time.sleep(moment)
+        kill(running)
+        assert wait_until(bench, before) == [], f"killed after {moment:.2f} s"
+        for name in MACHINES:
+            assert bench.bed.on(name, "sh", "-c", LEFT).stdout == ""
+
+
+def test_what_a_machine_had_when_it_was_switched_off_is_taken_back(bench: Bench) -> None:
+    """By the next run, before it builds; the run that lost the machine says which it was."""
+    had = bench.bed.on("host1", "sh", "-c", HAS).stdout
+    running = started(bench)
+    while "bbox1" not in bench.bed.on("host1", "docker", "ps", "--format", "{{.Names}}").stdout:
+        time.sleep(0.05)
+    bench.bed.power_off("host1")
+    said, _ = running.communicate(timeout=90)
+    assert "the worker on host1" in said
+    assert "Traceback" not in said
+    bench.bed.boot("host1")
+    assert bench.bed.on("host1", "sh", "-c", LEFT).stdout.count("\n") >= 4
+    code, said = bench.run(SHIPPED, "-k", "test_same_vlan", "--lab-stage", "isolated")
+    assert code == 0, said
+    assert bench.bed.on("host1", "sh", "-c", LEFT).stdout == ""
+    assert bench.bed.on("host1", "sh", "-c", HAS).stdout == had
+
+
+def test_two_runs_at_once_are_one(bench: Bench) -> None:
+    """The second is told who has the hosts, and changes nothing for the first."""
+    running = started(bench, "--lab-stage", "isolated", "-k", "test_same_vlan")
+    while not bench.bed.on("host1", "ls", "/run/macvlan-harness.lock").stdout:
+        time.sleep(0.05)
+    os.killpg(running.pid, 19)
+    try:
+        code, said = bench.run(SHIPPED, "-k", "test_same_vlan")
+    finally:
+        os.killpg(running.pid, 18)
+    assert code != 0
+    assert "host1 carries a lab of root@" in said
+    assert "passed" in running.communicate(timeout=60)[0]
+
+
+def test_a_cable_that_is_out_for_ten_seconds_ends_nothing(bench: Bench) -> None:
+    """TCP carries it over."""
+    running = started(bench, "--lab-stage", "isolated", "-k", "vlan")
+    while not bench.bed.on("host1", "ls", "/run/macvlan-harness.lock").stdout:
+        time.sleep(0.05)
+    bench.bed.cut("host2")
+    time.sleep(10)
+    bench.bed.mend("host2")
+    assert "PASS " in running.communicate(timeout=90)[0]
