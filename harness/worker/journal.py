@@ -29,9 +29,11 @@ def add(undo: dict[str, Any] | None) -> None:
         return
     os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
     line = (json.dumps(undo, sort_keys=True) + "\n").encode()
-    descriptor = os.open(FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        before = os.fstat(descriptor).st_size
+        before = _whole(descriptor)
+        if not before:
+            _to_disk(DIRECTORY)
         if os.write(descriptor, line) < len(line):
             os.ftruncate(descriptor, before)
             raise OSError(f"{FILE}: the disk is full, so nothing is made")
@@ -54,6 +56,7 @@ def drop(undo: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, FILE)
+        _to_disk(DIRECTORY)
         return
     os.unlink(FILE)
     with contextlib.suppress(OSError):
@@ -63,6 +66,24 @@ def drop(undo: dict[str, Any]) -> None:
 def entries() -> list[dict[str, Any]]:
     """The steps that take back what is here, in the order in which to carry them out."""
     return [json.loads(line) for line in reversed(_lines())]
+
+
+def _whole(descriptor: int) -> int:
+    """Cut off a last line that is not whole, or the next would be none; how many octets stay."""
+    there = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    kept = there.rfind(b"\n") + 1
+    if kept < len(there):
+        os.ftruncate(descriptor, kept)
+    return kept
+
+
+def _to_disk(directory: str) -> None:
+    """That a file is there is on the disk only when its directory is."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _lines() -> list[str]:

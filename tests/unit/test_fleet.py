@@ -1,4 +1,4 @@
-"""Several workers as one: what goes to which, what comes back, and in what order things are done."""
+"""Several workers as one: what goes to which, what comes back, and in what order."""
 
 from __future__ import annotations
 
@@ -115,8 +115,10 @@ def test_what_only_one_machine_can_do_is_refused() -> None:
 
 def test_facts_that_differ_are_told_of_each() -> None:
     """And those that do not, once."""
-    facts = {"kernel": "6.1", "machine": "x86_64", "vlan_datapath": "8021q",
-             "firewall_backend": "iptables-nft", "cpus": 4, "versions": {"kernel": "6.1"}}  # fmt: skip
+    facts = {
+        "kernel": "6.1", "machine": "x86_64", "vlan_datapath": "8021q",
+        "firewall_backend": "iptables-nft", "cpus": 4, "versions": {"kernel": "6.1"},
+    }  # fmt: skip
     other = {**facts, "kernel": "6.12", "cpus": 2, "versions": {"kernel": "6.12", "python": "3"}}
     one, _ = fleet([], host1={calls.facts: facts}, host2={calls.facts: other})
     said = one.call(calls.facts)
@@ -163,9 +165,12 @@ def sweep_answers(ahead_ns: int) -> dict[Any, Any]:
     def now() -> int:
         return time.time_ns() + ahead_ns
 
-    def closed(name: str) -> dict[str, Any]:
-        return {"name": name, "opened_ns": now() - 10, "closed_ns": now(), "sent": [("x", now(), None)],
-                "neighbours": [], "routes": [], "unrouted": []}  # fmt: skip
+    def closed(name: str, _quiet: float) -> dict[str, Any]:
+        return {
+            "name": name, "opened_ns": now() - 10, "closed_ns": now(),
+            "sent": [("x", now(), None)], "unheard": ["x"],
+            "neighbours": [], "routes": [], "unrouted": [],
+        }  # fmt: skip
 
     return {
         rounds.begin: {}, rounds.clock: now, rounds.close_wave: closed,
@@ -193,7 +198,7 @@ def test_controls_are_sent_when_all_others_have_had_the_floor() -> None:
     log: list[tuple[str, str, Any]] = []
     swept(log, [probe("no", "bbox1", must=False), probe("yes", "bbox3", must=True)])
     names = [name for name, _, _ in log if name != "clock"]
-    assert [name for name in dict.fromkeys(names)] == [
+    assert list(dict.fromkeys(names)) == [
         "begin", "open_wave", "send", "serve", "close_wave", "end",
     ]  # fmt: skip
     assert names.count("begin") == names.count("open_wave") == names.count("end") == 2
@@ -225,6 +230,7 @@ def test_times_of_all_machines_are_of_one_clock() -> None:
     """An hour between their clocks is gone, and taps have their numbers in the whole plan."""
     found = swept([], [probe("yes", "bbox3", must=True)])
     (one,), (first, second) = found["waves"], found["frames"]
+    assert one["unheard"] == ["x", "x"]
     assert abs(one["sent"][0][1] - one["sent"][1][1]) < HOUR_NS / 100
     assert abs(one["closed_ns"] - one["opened_ns"]) < HOUR_NS / 100
     assert {first[0], second[0]} == {0, 1}
@@ -236,6 +242,6 @@ def test_a_machine_that_cannot_open_its_taps_ends_the_sweep() -> None:
     log: list[tuple[str, str, Any]] = []
     answers = {**sweep_answers(0), rounds.begin: {"failed": "Operation not permitted"}}
     one, _ = fleet(log, host1=answers, host2=sweep_answers(0))
-    plan = {"taps": [], "responders": [], "routers": [], "macs": [], "nodes": [], "waves": []}
+    plan: Any = {"taps": [], "responders": [], "routers": [], "macs": [], "nodes": [], "waves": []}
     assert one.call(calls.sweep, plan) == {"failed": "host1: Operation not permitted"}
     one.close()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -48,6 +48,8 @@ def test_a_line_that_was_cut_short_made_nothing(kept: Path) -> None:
     journal.add(LINK)
     kept.write_text(kept.read_text() + '{"do": "vlan-del')
     assert journal.entries() == [LINK]
+    journal.add(RULES)
+    assert journal.entries() == [RULES, LINK]
 
 
 @pytest.mark.usefixtures("kept")
@@ -64,13 +66,12 @@ def test_a_private_lab_has_none(kept: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert not kept.exists()
 
 
-def test_a_full_disk_is_told_before_anything_is_made(
-    kept: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("kept")
+def test_a_full_disk_is_told_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stood there stands."""
     journal.add(LINK)
-    write: Any = journal.os.write
-    monkeypatch.setattr(journal.os, "write", lambda fd, line: write(fd, line[:5]))
+    write = os.write
+    monkeypatch.setattr("harness.worker.journal.os.write", lambda fd, line: write(fd, line[:5]))
     with pytest.raises(OSError, match="the disk is full, so nothing is made"):
         journal.add(RULES)
     assert journal.entries() == [LINK]
