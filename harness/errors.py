@@ -9,6 +9,7 @@ HarnessError
 │   └── LabExists         a lab of that name is up already, or is being built
 ├── MachineError          the machine cannot carry the lab (exit code 3)
 │   ├── Unsupported       the kernel or a tool lacks something; says what installs it
+│   ├── WorkerFailed      something broke inside a call; the worker is still there
 │   └── WorkerLost        the worker went away in the middle of its work
 └── BuildError            a step of the plan failed; carries the step and the kernel's answer
 
@@ -80,6 +81,10 @@ class MachineError(HarnessError):
 
 class Unsupported(MachineError):
     """Something that the lab needs is missing on the machine."""
+
+
+class WorkerFailed(MachineError):
+    """A call ended in an error that nobody expected."""
 
 
 class WorkerLost(MachineError):

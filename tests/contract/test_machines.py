@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import WorkerLost
+from harness.errors import WorkerFailed, WorkerLost
 from harness.machines.worker import Machine, Worker
 from harness.testing import FakeMachine, Faults
 from harness.worker import calls
@@ -82,9 +82,9 @@ def test_note_is_kept(worker: Worker) -> None:
 
 
 def test_error_in_a_call_is_one_line(worker: Worker) -> None:
-    """What breaks inside a call comes as WorkerLost, in one line and without a traceback."""
+    """What breaks inside a call comes as WorkerFailed, in one line and without a traceback."""
     worker.call(calls.prepare)
-    with pytest.raises(WorkerLost) as caught:
+    with pytest.raises(WorkerFailed) as caught:
         worker.call(calls.apply)
     (line,) = str(caught.value).splitlines()
     assert line.startswith("the worker failed: ")
@@ -94,7 +94,7 @@ def test_error_in_a_call_is_one_line(worker: Worker) -> None:
 def test_worker_goes_on_after_an_error(worker: Worker) -> None:
     """A call that broke does not take the worker with it."""
     worker.call(calls.prepare)
-    with pytest.raises(WorkerLost):
+    with pytest.raises(WorkerFailed):
         worker.call(calls.apply)
     assert worker.call(calls.apply, [NAMESPACE]) == {"done": 1}
 
