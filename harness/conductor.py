@@ -18,7 +18,8 @@ from queue import Queue
 from typing import TYPE_CHECKING
 
 from harness import pcapng
-from harness.causes import Diagnosis
+from harness.causes import Diagnosis, merged
+from harness.errors import WorkerLost
 from harness.flow import Cell, Stage, Verdict
 from harness.inquiry import Inquiry, inquire
 from harness.lab import Lab
@@ -60,6 +61,8 @@ class StageResult:
     topology: Topology
     """As it was found on machines of its own."""
     diagnoses: tuple[Diagnosis, ...] = ()
+    broken: WorkerLost | None = None
+    """Why it could not be brought to its end: nothing but its verdicts may be asked for then."""
 
 
 class Conductor:
@@ -155,8 +158,18 @@ class Conductor:
         return inquire(lab, wrong)
 
     def _result(self, stage: Stage) -> StageResult:
-        handed = iter(self._to_judge[stage].get, None)
         found = _Found(self._topology, stage)
+        try:
+            self._take(found, stage)
+            inquiry = self._swept[stage].result()
+        except WorkerLost as error:
+            return found.broken(self._cells, error)
+        heap.give_back()
+        return found.result(inquiry)
+
+    def _take(self, found: _Found, stage: Stage) -> None:
+        """Judge the sweeps of a stage as they are handed over."""
+        handed = iter(self._to_judge[stage].get, None)
         try:
             for swept in handed:
                 found.take(swept, self.captures, self.records)
@@ -165,9 +178,6 @@ class Conductor:
             deque(handed, maxlen=0)  # or the lab's thread would wait for ever
             raise
         self._judged[stage].set_result(found.wrong)
-        inquiry = self._swept[stage].result()
-        heap.give_back()
-        return found.result(inquiry)
 
 
 class _Found:
@@ -185,12 +195,13 @@ class _Found:
         record = swept.record()
         sightings = find(record.frames, record.tokens)
         verdicts = judge(swept.topology, record, sightings, swept.cells)
+        readings = swept.evidence(record)
         self._verdicts += verdicts
         if not all(one.ok for one in verdicts):
             from harness.diagnosis import look
 
             self._lost.append(look(swept.topology, record, sightings, verdicts))
-        self._keep(swept.evidence(record))
+        self._keep(readings)
         captures.keep(swept.name, capture(record, sightings.comments(_ids(record))))
         records.keep(swept.name, json.dumps(record.as_json()).encode())
 
@@ -221,6 +232,20 @@ class _Found:
             evidence,
             self._topology,
             diagnoses,
+        )
+
+    def broken(self, cells: Iterable[Cell], error: WorkerLost) -> StageResult:
+        """What was judged before the worker was lost; nothing can be told of the other cells."""
+        from harness.diagnosis import unreached
+
+        known = self.result(Inquiry())
+        left = [one for one in cells if one.stage is self._stage and one.id not in known.verdicts]
+        found = unreached(left, platform.node(), str(error))
+        return replace(
+            known,
+            verdicts=known.verdicts | {one.cell.id: one for one in found.verdicts},
+            diagnoses=merged((*known.diagnoses, *found.diagnoses)),
+            broken=error,
         )
 
     def _keep(self, readings: Iterable[Evidence]) -> None:

@@ -10,6 +10,7 @@ HarnessError
 ├── MachineError          the machine cannot carry the lab (exit code 3)
 │   ├── Unsupported       the kernel or a tool lacks something; says what installs it
 │   ├── HostUnusable      a lab host cannot be reached, or has no worker
+│   ├── WorkerFailed      something broke inside a call; the worker is still there
 │   └── WorkerLost        the worker went away in the middle of its work
 └── BuildError            a step of the plan failed; carries the step and the kernel's answer
 
@@ -91,6 +92,10 @@ class HostUnusable(MachineError):
         self.host = host
         self.what = what
         self.sentence = sentence
+
+
+class WorkerFailed(MachineError):
+    """A call ended in an error that nobody expected."""
 
 
 class WorkerLost(MachineError):

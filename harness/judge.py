@@ -11,7 +11,7 @@ from typing import Any
 
 from harness import pcapng, topology
 from harness.errors import RunFolderError
-from harness.flow import Stage, Verdict
+from harness.flow import Ruling, Stage, Verdict
 from harness.matrix import matrix
 from harness.record import Record
 from harness.report import folder
@@ -41,13 +41,28 @@ def rejudge(run: Path) -> Rejudged:
     reported, stages = _reported(run / folder.REPORT, document)
     names = [name for name, _ in reported]
     known = dict(reported)
-    judged = {one.cell.id: one for one in _verdicts(run, stages)}
+    unsent = {name for name, cell in reported if _is_unsent(cell)}
+    swept = [stage for stage in stages if not _is_lost(stage, known, unsent)]
+    judged = {one.cell.id: one for one in _verdicts(run, swept)}
     differences = [f"{name}: stands twice in report.json" for name in _twice(names)]
-    differences += [f"{name}: not in the captures" for name in known.keys() - judged.keys()]
+    differences += [
+        f"{name}: not in the captures" for name in known.keys() - judged.keys() - unsent
+    ]
     differences += [f"{name}: not in report.json" for name in judged.keys() - known.keys()]
     for name in known.keys() & judged.keys():
         differences += _compared(known[name], judged[name])
     return Rejudged(len(judged), tuple(sorted(differences)))
+
+
+def _is_unsent(reported: dict[str, Any]) -> bool:
+    """Whether no sweep says anything of a cell, and the report claims nothing of it."""
+    return not reported.get("token") and reported.get("verdict") == Ruling.UNPROVED
+
+
+def _is_lost(stage: Stage, known: dict[str, dict[str, Any]], unsent: set[str]) -> bool:
+    """Whether the worker was lost before any sweep of a stage came home: it has no record."""
+    cells = {name for name, cell in known.items() if cell.get("stage") == stage}
+    return bool(cells) and cells <= unsent
 
 
 def _reported(

@@ -191,7 +191,8 @@ class Session:
         return found[0].parsed if found else None
 
     def _result(self, stage: Stage) -> StageResult:
-        return self._told_once(lambda: self._running().result(stage))
+        """A stage that came to its end; of one that did not there are no readings to compare."""
+        return self._told_once(lambda: _whole(self._running().result(stage)))
 
     def _told_once(self, ask: Callable[[], T]) -> T:
         """The first breakage is told in full; what depends on it cites it."""
@@ -208,3 +209,9 @@ class Session:
         if self._conductor is None:
             raise InputError("the lab's fixtures work in a test run only")
         return self._conductor
+
+
+def _whole(found: StageResult) -> StageResult:
+    if found.broken:
+        raise found.broken
+    return found

@@ -5,5 +5,6 @@ fact. `place` says where something was lost; `checks` asks there, in order, what
 """
 
 from harness.diagnosis.diagnose import Diagnosed, Lost, diagnose, look, together
+from harness.diagnosis.unreached import unreached
 
-__all__ = ["Diagnosed", "Lost", "diagnose", "look", "together"]
+__all__ = ["Diagnosed", "Lost", "diagnose", "look", "together", "unreached"]

@@ -15,7 +15,7 @@ import mitogen.core
 import mitogen.master
 import mitogen.parent
 
-from harness.errors import MachineError, WorkerLost
+from harness.errors import MachineError, WorkerFailed, WorkerLost
 
 
 class Machine(Protocol):
@@ -29,7 +29,10 @@ class Worker(Protocol):
     """A started worker: calls functions of `harness.worker.calls` where it runs."""
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call and wait for the result; WorkerLost if the worker ends before."""
+        """Call and wait for the result; WorkerLost if the worker ends before.
+
+        WorkerFailed if the call ends in an error.
+        """
 
     def begin(self, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
         """Start a call; calling what is returned waits for its result."""
@@ -77,7 +80,7 @@ class MitogenWorker:
                 raise WorkerLost(f"{self._on} ended before it answered; run again") from error
             except mitogen.core.CallError as error:
                 problem = str(error).partition("\n")[0]  # the worker's traceback follows
-                raise WorkerLost(f"{self._on} failed: {problem}") from error
+                raise WorkerFailed(f"{self._on} failed: {problem}") from error
 
         return result
 

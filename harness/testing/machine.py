@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness.errors import WorkerLost
+from harness.errors import WorkerFailed, WorkerLost
 from harness.testing.faults import Faults
 from harness.testing.held import Held
 from harness.testing.network import LATE_NS, Clock, Network
@@ -89,8 +89,8 @@ class FakeWorker:
             return self._ended
         try:
             answer = self._answers[name](*arguments)
-        except Exception as error:  # noqa: BLE001 - whatever breaks in a worker comes as WorkerLost
-            problem = WorkerLost(f"the worker failed: {type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever breaks in a worker comes as WorkerFailed
+            problem = WorkerFailed(f"the worker failed: {type(error).__name__}: {error}")
             return lambda: _raise(problem)
         return lambda: answer
 

@@ -60,7 +60,7 @@ def built(request: pytest.FixtureRequest) -> Iterator[Built]:
     if kind is DockerEndpoints:
         conftest.needs_docker()
     read = topology.parse(topology.text(str(FILE)), FILE.name)
-    for machine in kind_of_machine():
+    for machine in kind_of_machine(request):
         with closing(Lab(read, machine, endpoints=kind())) as lab:
             lab.build()
             result = Built(lab)

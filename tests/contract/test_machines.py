@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import WorkerLost
+from harness.errors import WorkerFailed, WorkerLost
 from harness.machines.ssh import SshMachine
 from harness.machines.worker import Machine, Worker
 from harness.testbed import Testbed
@@ -89,9 +89,9 @@ def test_note_is_kept(worker: Worker) -> None:
 
 
 def test_error_in_a_call_is_one_line(worker: Worker) -> None:
-    """What breaks inside a call comes as WorkerLost, in one line and without a traceback."""
+    """What breaks inside a call comes as WorkerFailed, in one line and without a traceback."""
     worker.call(calls.prepare)
-    with pytest.raises(WorkerLost) as caught:
+    with pytest.raises(WorkerFailed) as caught:
         worker.call(calls.apply)
     (line,) = str(caught.value).splitlines()
     assert re.match(r"the worker( on \w+)? failed: ", line)
@@ -101,7 +101,7 @@ def test_error_in_a_call_is_one_line(worker: Worker) -> None:
 def test_worker_goes_on_after_an_error(worker: Worker) -> None:
     """A call that broke does not take the worker with it."""
     worker.call(calls.prepare)
-    with pytest.raises(WorkerLost):
+    with pytest.raises(WorkerFailed):
         worker.call(calls.apply)
     assert worker.call(calls.apply, [NAMESPACE]) == {"done": 1}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import platform
+from collections import Counter
 
 import pytest
 
@@ -125,14 +127,21 @@ def test_lab_that_cannot_be_built(project: Project) -> None:
 
 
 def test_worker_lost_in_the_middle(project: Project) -> None:
-    """Stages that had ended stay judged and reported; the others are errors, not a hang."""
+    """Stages that had ended stay judged; of the cells of the others nothing is told, once."""
     result = project.run("suites/test_same_vlan.py", faults=Faults(lost=("sweep", 2)))
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     outcomes = result.parseoutcomes()
-    assert project.report["run"]["stages"] == ["isolated"]
-    assert outcomes["passed"] == len(project.report["cells"])
-    assert outcomes["errors"] == 2 * outcomes["passed"]
-    result.stdout.fnmatch_lines(["*WorkerLost: the worker ended before it answered*"])
+    assert project.report["run"]["stages"] == ["isolated", "routed", "undone"]
+    cells = Counter((one["stage"], one["verdict"]) for one in project.report["cells"])
+    assert cells.keys() == {("isolated", "pass"), ("routed", "unproved"), ("undone", "unproved")}
+    assert outcomes["passed"] == cells["isolated", "pass"]
+    assert outcomes["errors"] == cells["routed", "unproved"] + cells["undone", "unproved"]
+    (found,) = project.report["diagnoses"]
+    assert (found["code"], found["subject"]) == ("machine-unreachable", platform.node())
+    assert len(found["cells"]) == outcomes["errors"]
+    assert project.report["run"]["exit"] == "error"
+    assert sum("WorkerLost: the worker ended before" in line for line in result.outlines) == 1
+    result.stdout.fnmatch_lines(["CAUSE machine-unreachable: *"])
     quiet(result)
 
 

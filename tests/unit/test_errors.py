@@ -27,6 +27,7 @@ from harness import errors
         ),
         (errors.Unsupported("no 8021q"), 3, "no 8021q"),
         (errors.WorkerLost("gone"), 3, "gone"),
+        (errors.WorkerFailed("TypeError"), 3, "TypeError"),
         (errors.BuildError("ip link add", "File exists"), 3, "ip link add: File exists"),
     ],
 )  # fmt: skip
