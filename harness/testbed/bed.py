@@ -79,8 +79,15 @@ class Testbed:
 
     def root_of(self, machine: str) -> str:
         """Where a machine's files are, for who is outside of it; until it starts again."""
+        return f"{self._process_of(machine)}/root"
+
+    def network_of(self, machine: str) -> str:
+        """Likewise: the file that stands for its network namespace."""
+        return f"{self._process_of(machine)}/ns/net"
+
+    def _process_of(self, machine: str) -> str:
         pid = Path(f"{self.root}{PLACE}/{machine}/pid").read_text()
-        return f"{self.root}/proc/{pid}/root"
+        return f"{self.root}/proc/{pid}"
 
     @property
     def config(self) -> str:

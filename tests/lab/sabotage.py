@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -72,8 +72,8 @@ class FlappingTap(taps.Tap):
 class NarrowTap(taps.Tap):
     """It has room for a frame or two."""
 
-    def __init__(self, node: str, interface: str) -> None:
-        super().__init__(node, interface)
+    def __init__(self, node: str, interface: str, macs: Sequence[str] | None = None) -> None:
+        super().__init__(node, interface, macs)
         if (node, interface) == DEAF:
             self.socket.setsockopt(socket.SOL_SOCKET, taps.SO_RCVBUFFORCE, 1)
 
@@ -81,8 +81,8 @@ class NarrowTap(taps.Tap):
 class BlindTap(taps.Tap):
     """It is bound to another interface than it says."""
 
-    def __init__(self, node: str, interface: str) -> None:
-        super().__init__(node, interface)
+    def __init__(self, node: str, interface: str, macs: Sequence[str] | None = None) -> None:
+        super().__init__(node, interface, macs)
         if (node, interface) == DEAF:
             self.socket.bind(("lo", taps.ETH_P_ALL))
 

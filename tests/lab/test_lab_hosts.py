@@ -21,7 +21,6 @@ from tests.lab import snapshot
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "topologies" / "lab-hosts.yaml"
 MACHINES = ("host1", "host2", "gateway")
-PACKAGES = next(path for path in map(Path, sys.path) if path.name == "site-packages")
 LOOK = """
 ip -details -json link | sed 's/"[a-z_]*_timer":[0-9.]*,//g; s/"stats.*//'
 ip -json address | sed 's/"tentative":true,//g; s/"\\(valid\\|preferred\\)_life_time":[0-9]*,*//g'
@@ -33,11 +32,6 @@ docker network ls --no-trunc 2>/dev/null; docker images --no-trunc --quiet 2>/de
 ls /run/netns /var/lib/harness 2>/dev/null
 """
 """What a run could have left on a machine, without what changes by itself."""
-VLAN = (
-    f"PYTHONPATH={ROOT}:{PACKAGES} "
-    "python3 -m harness.worker.subinterface add eth2 eth2.{0} {0} 1500"
-)
-"""`ip link add link eth2 name eth2.10 type vlan id 10`, on kernels without 8021q as well."""
 CARRIER = """
 make=$(mktemp -d); mkdir "$make/bin"; cp "$(command -v busybox)" "$make/bin/busybox"
 for name in sh sleep ping which mktemp cat rm kill grep; do ln -s busybox "$make/bin/$name"; done
@@ -118,6 +112,14 @@ class Bench:
     def look(self) -> dict[str, list[str]]:
         """Everything that is on the machines."""
         return {name: self.bed.on(name, "sh", "-c", LOOK).stdout.splitlines() for name in MACHINES}
+
+    def tag(self, machine: str) -> None:
+        """`ip link add link eth2 name eth2.10 type vlan id 10`, without 8021q as well; and 20."""
+        network = f"--net={self.bed.network_of(machine)}"
+        maker = [sys.executable, "-m", "harness.worker.subinterface", "add", "eth2"]
+        for vlan in ("10", "20"):
+            argv = ["nsenter", network, "--", *maker, f"eth2.{vlan}", vlan, "1500"]
+            subprocess.run(argv, cwd=ROOT, check=True)
 
     def do(self, machine: str, script: str) -> None:
         """What a person does by hand on a machine."""
@@ -207,7 +209,8 @@ def test_what_is_in_the_way_stays(bench: Bench) -> None:
 
 def test_bare_namespaces_and_an_external_router(bench: Bench) -> None:
     """Nothing of the router is configured or looked into; all that passes it is proved."""
-    bench.do("gateway", f"cd {ROOT}; {VLAN.format(10)}; {VLAN.format(20)}\n{ROUTER}")
+    bench.tag("gateway")
+    bench.do("gateway", ROUTER)
     lab = bench.topology(
         ("{management: 192.168.56.101, ssh: root@192.168.56.101}", "{role: external}"),
         ("ssh: root@", "endpoints: namespace, ssh: root@"),
@@ -241,13 +244,15 @@ def test_an_interrupted_run_is_taken_back(bench: Bench, seconds: float) -> None:
 
 def test_a_lab_that_stands_is_observed(bench: Bench) -> None:
     """Made by hand as the tutorial does it; green in the stage that it is in, and not changed."""
-    both = f"cd {ROOT}; {VLAN.format(10)}; {VLAN.format(20)}\n"
-    bench.do("host1", both + CARRIER.format("bbox1", "172.16.10.10", "bbox2", "172.16.20.10"))
-    bench.do("host2", both + CARRIER.format("bbox3", "172.16.10.11", "bbox4", "172.16.20.11"))
+    bench.tag("host1")
+    bench.do("host1", CARRIER.format("bbox1", "172.16.10.10", "bbox2", "172.16.20.10"))
+    bench.tag("host2")
+    bench.do("host2", CARRIER.format("bbox3", "172.16.10.11", "bbox4", "172.16.20.11"))
     lab = bench.topology(("ssh: root@", "may: observe, ssh: root@"))
     for stage, cells in (("isolated", 132), ("routed", 160)):
         if stage == "routed":
-            bench.do("gateway", both + ROUTER)
+            bench.tag("gateway")
+            bench.do("gateway", ROUTER)
         before = bench.look()
         code, said = bench.run(lab)
         assert code == 0, said

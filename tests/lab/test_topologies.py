@@ -307,7 +307,7 @@ def test_filter_of_one_kind_is_not_excused_by_others(lab_up: Callable[[str], Up]
 
 
 def test_every_topology_has_mutants() -> None:
-    """At least two each; the tutorial lab's, and those of containers, have modules of their own."""
+    """At least two each; those of containers, of lab hosts and the tutorial's have own modules."""
     shipped = {path.stem for path in (ROOT / "topologies").glob("*.yaml")}
-    assert shipped - MUTANTS.keys() == {"macvlan-two-host", "docker-options"}
+    assert shipped - MUTANTS.keys() == {"docker-options", "lab-hosts", "macvlan-two-host"}
     assert all(len(mutants) >= 2 for mutants in MUTANTS.values())

@@ -128,7 +128,7 @@ def test_lab_that_cannot_be_built(project: Project) -> None:
 
 def test_worker_lost_in_the_middle(project: Project) -> None:
     """Stages that had ended stay judged; of the cells of the others nothing is told, once."""
-    result = project.run("suites/test_same_vlan.py", faults=Faults(lost=("sweep", 2)))
+    result = project.run("suites/test_same_vlan.py", "-rN", faults=Faults(lost=("sweep", 2)))
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     outcomes = result.parseoutcomes()
     assert project.report["run"]["stages"] == ["isolated", "routed", "undone"]
