@@ -2,7 +2,7 @@
 
 A verdict never rests on it. All nodes are read once more, with what only a diagnosis needs; then
 one cell of each class of failures is sent again, alone, between two readings of what nodes count:
-a rule that counts it is one that it meets.
+a rule that counts it is one that it meets. Where the kernel says why it drops packets, it is asked.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from harness.flow import Cell, Outcome, Ruling, Verdict
 from harness.lab import Lab
 from harness.report.model import Evidence
 from harness.topology import Topology
+from harness.worker import calls
 
 KINDS = (
     "links", "macvlan", "addresses", "neighbours", "tables", "rules", "conf", "tc", "firewall",
@@ -25,6 +26,8 @@ KINDS = (
 """What is read of every node that has a part in what failed."""
 COUNTING = ("firewall", "nftables", "counters")
 """What is read again after each cell that is sent alone."""
+DROPS = "drops"
+"""What the kernel says that it dropped of a cell that is sent alone, and why."""
 MAX_NODES = 40
 """Nodes that are read, of large labs: hosts and switch first."""
 MAX_ALONE = 4
@@ -59,15 +62,21 @@ def _inquire(lab: Lab, wrong: list[Verdict]) -> Inquiry:
     nodes = [node for node in _concerned(lab.topology, wrong) if not lab.missing(node)]
     asked = [(node, kind) for node in nodes for kind in KINDS]
     found = list(named(stage, NOW, lab.read([*asked, *lab.own_readings()])))
-    counting = _counting(found)
+    cells = _representatives(wrong)
+    counting = _counting(found) if cells else []
+    telling = [(node, DROPS) for node in nodes] if cells and lab.call(calls.watch_drops) else []
     alone: list[str] = []
     deadline = time.monotonic() + PATIENCE_S
-    for cell in _representatives(wrong) if counting else ():
-        if time.monotonic() > deadline:
-            break
-        lab.ask(cell)
-        found += named(stage, after(cell.id), lab.read(counting))
-        alone.append(cell.id)
+    try:
+        for cell in cells if counting or telling else ():
+            if time.monotonic() > deadline:
+                break
+            lab.ask(cell)
+            found += named(stage, after(cell.id), lab.read([*counting, *telling]))
+            alone.append(cell.id)
+    finally:
+        if telling:
+            lab.call(calls.unwatch_drops)
     return Inquiry(tuple(found), tuple(alone))
 
 

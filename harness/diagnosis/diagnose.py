@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from harness import walk
 from harness.causes import Cause, Code, Diagnosis, merged
-from harness.diagnosis import leaks, outcomes, traffic, untold
+from harness.diagnosis import kernel, leaks, outcomes, traffic, untold
 from harness.diagnosis.chains import chains
 from harness.diagnosis.checks import FIRST, THEN
 from harness.diagnosis.filtering import Counted
@@ -111,8 +111,9 @@ class _Doctor:
         self._found = untold.explained(self._lab, wrong, self._found)
         for verdict in wrong:
             name = verdict.cell.id
-            causes[name] = self._cause(verdict, self._found[name])
-            shown[name] = self._found[name].shown
+            told = self._told(verdict)
+            causes[name] = self._cause(verdict, self._found[name], told)
+            shown[name] = (*self._found[name].shown, *((told.reading,) if told else ()))
         verdicts = tuple(
             replace(
                 one,
@@ -144,10 +145,19 @@ class _Doctor:
             flow=outcomes.flow_of(self._lab, cell),
         )
 
-    def _cause(self, verdict: Verdict, finding: Finding) -> Cause:
+    def _cause(self, verdict: Verdict, finding: Finding, told: kernel.Said | None) -> Cause:
         place = self._lost.places.get(verdict.cell.id)
         detail = f"{place}: {finding.message}" if place else finding.message
+        detail += f"; {told}" if told else ""
         return Cause(finding.code, finding.node, finding.subject, detail)
+
+    def _told(self, verdict: Verdict) -> kernel.Said | None:
+        """What the kernel said of a cell like this one, when it was sent alone."""
+        places = self._lost.places
+        alike = next((one for one in self._alone if _alike(one, verdict, places)), None)
+        if alike is None:
+            return None
+        return kernel.said(self._lab.state, alike.cell.id, places[alike.cell.id])
 
     def _diagnoses(self, wrong: list[Verdict]) -> tuple[Diagnosis, ...]:
         each = ((self._found[one.cell.id], one.cell.id) for one in wrong)
@@ -230,7 +240,8 @@ class _Doctor:
         checks = (*FIRST[place.kind], *THEN[place.kind])
         ruled = dict.fromkeys(code for _, codes in checks for code in codes)
         where = str(place.far or place.near or place.node)
-        message = f"{place}; ruled out: {', '.join(ruled)}"
+        told = self._told(scene.verdict)
+        message = f"{place}; {f'{told}; ' if told else ''}ruled out: {', '.join(ruled)}"
         return Finding(Code.UNKNOWN, place.node, where, message, "", ())
 
 

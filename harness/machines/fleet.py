@@ -91,6 +91,8 @@ class Fleet:
             calls.facts: self._facts,
             calls.unanswered: lambda: sum(self._every(calls.unanswered).values()),
             calls.end: lambda: self._every(calls.end) and None,
+            calls.watch_drops: lambda: any(self._every(calls.watch_drops).values()),
+            calls.unwatch_drops: lambda: self._every(calls.unwatch_drops) and None,
             calls.sweep: self._sweep,
             of_containers.versions: self._versions,
             of_containers.look: self._look_of(of_containers.look),

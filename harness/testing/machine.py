@@ -64,6 +64,8 @@ class FakeWorker:
             "stop": self._held.stop,
             "watch": self._held.watch,
             "seen": self._held.seen,
+            "watch_drops": lambda: False,
+            "unwatch_drops": lambda: None,
             "forget": lambda _nodes: None,  # each sweep tracks connections anew
             "namespace": lambda: 0,
             "note": self._write_note,

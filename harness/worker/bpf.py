@@ -1,4 +1,4 @@
-"""Load small BPF programs of the scheduler's classifier type with bpf(2).
+"""Load small BPF programs with bpf(2).
 
 Instructions are (opcode, destination register, source register, offset, immediate), numbered as in
 <linux/bpf.h> and <linux/bpf_common.h>. The helpers' numbers are those of `enum bpf_func_id`.
@@ -15,8 +15,16 @@ from typing import Any
 
 Instruction = tuple[int, int, int, int, int]
 
-PROG_LOAD = 5
-PROG_TYPE_SCHED_CLS = 3
+MAP_CREATE, PROG_LOAD, RAW_TRACEPOINT_OPEN, LOOKUP_AND_DELETE = 0, 5, 17, 21
+COMMANDS = {
+    MAP_CREATE: "BPF_MAP_CREATE", PROG_LOAD: "BPF_PROG_LOAD",
+    RAW_TRACEPOINT_OPEN: "BPF_RAW_TRACEPOINT_OPEN",
+    LOOKUP_AND_DELETE: "BPF_MAP_LOOKUP_AND_DELETE_ELEM",
+}  # fmt: skip
+SCHED_CLS, RAW_TRACEPOINT = 3, 17
+"""Kinds of program (`enum bpf_prog_type`)."""
+QUEUE = 22
+"""A kind of map (`enum bpf_map_type`)."""
 SYSCALL_NUMBER = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}
 """bpf(2) by architecture, from the kernel's system call tables."""
 
@@ -42,6 +50,36 @@ def mov_register(register: int, source: int) -> Instruction:
     return (0xBF, register, source, 0, 0)
 
 
+def load_long(register: int, base: int, offset: int) -> Instruction:
+    """Register = 64 bits at base + offset (BPF_LDX | BPF_MEM | BPF_DW)."""
+    return (0x79, register, base, offset, 0)
+
+
+def load_half(register: int, base: int, offset: int) -> Instruction:
+    """Register = 16 bits at base + offset (BPF_LDX | BPF_MEM | BPF_H)."""
+    return (0x69, register, base, offset, 0)
+
+
+def store_word(base: int, offset: int, register: int) -> Instruction:
+    """32 bits at base + offset = register (BPF_STX | BPF_MEM | BPF_W)."""
+    return (0x63, base, register, offset, 0)
+
+
+def add(register: int, value: int) -> Instruction:
+    """Register += immediate (BPF_ALU64 | BPF_ADD | BPF_K)."""
+    return (0x07, register, 0, 0, value)
+
+
+def add_register(register: int, source: int) -> Instruction:
+    """Register += register (BPF_ALU64 | BPF_ADD | BPF_X)."""
+    return (0x0F, register, source, 0, 0)
+
+
+def map_of(register: int, descriptor: int) -> list[Instruction]:
+    """Register = the map of a file descriptor (BPF_LD | BPF_DW | BPF_IMM, BPF_PSEUDO_MAP_FD)."""
+    return [(0x18, register, 1, 0, descriptor), (0, 0, 0, 0, 0)]
+
+
 def load_word(register: int, base: int, offset: int) -> Instruction:
     """Register = 32 bits at base + offset (BPF_LDX | BPF_MEM | BPF_W)."""
     return (0x61, register, base, offset, 0)
@@ -60,6 +98,11 @@ def jump_equal(register: int, value: int, skip: int) -> Instruction:
 def jump_not_equal(register: int, value: int, skip: int) -> Instruction:
     """Skip instructions if register != immediate (BPF_JMP | BPF_JNE | BPF_K)."""
     return (0x55, register, 0, skip, value)
+
+
+def jump(skip: int) -> Instruction:
+    """Skip instructions (BPF_JMP | BPF_JA)."""
+    return (0x05, 0, 0, skip, 0)
 
 
 def call(helper: int) -> Instruction:
@@ -90,18 +133,20 @@ def only_vlan(vlan_id: int) -> list[Instruction]:
     ]
 
 
-def load(program: Sequence[Instruction]) -> int:
+def load(
+    program: Sequence[Instruction], kind: int = SCHED_CLS, licence_of_it: str = "Apache-2.0"
+) -> int:
     """Load a program; its file descriptor. OSError with the verifier's answer if refused."""
     octets = b"".join(
         struct.pack("=BBhi", code, (source << 4) | register, offset, value)
         for code, register, source, offset, value in program
     )
     instructions = ctypes.create_string_buffer(octets, len(octets))
-    licence = ctypes.create_string_buffer(b"Apache-2.0")
+    licence = ctypes.create_string_buffer(licence_of_it.encode())
     log = ctypes.create_string_buffer(4096)
     attributes = struct.pack(
         "=IIQQIIQII",
-        PROG_TYPE_SCHED_CLS,
+        kind,
         len(program),
         ctypes.addressof(instructions),
         ctypes.addressof(licence),
@@ -111,14 +156,43 @@ def load(program: Sequence[Instruction]) -> int:
         0,
         0,
     )
+    try:
+        return ask(PROG_LOAD, attributes)
+    except OSError as error:
+        said = log.value.decode(errors="replace").strip().splitlines()[-1:]
+        raise OSError(error.errno, " ".join([str(error.strerror), *said])) from error
+
+
+def queue(octets: int, entries: int) -> int:
+    """Make a queue of values of so many octets; its file descriptor."""
+    return ask(MAP_CREATE, struct.pack("=IIII", QUEUE, 0, octets, entries))
+
+
+def taken(descriptor: int, octets: int) -> bytes | None:
+    """The next value of a queue, if there is one."""
+    value = ctypes.create_string_buffer(octets)
+    try:
+        ask(LOOKUP_AND_DELETE, struct.pack("=IIQQQ", descriptor, 0, 0, ctypes.addressof(value), 0))
+    except FileNotFoundError:
+        return None
+    return value.raw
+
+
+def trace(name: str, program: int) -> int:
+    """Have a program run at a tracepoint while the file descriptor that is returned is open."""
+    named = ctypes.create_string_buffer(name.encode())
+    return ask(RAW_TRACEPOINT_OPEN, struct.pack("=QII", ctypes.addressof(named), program, 0))
+
+
+def ask(command: int, attributes: bytes) -> int:
+    """One call of bpf(2); what it answers. OSError if it is refused."""
     libc = ctypes.CDLL(None, use_errno=True)
     number = SYSCALL_NUMBER[platform.machine()]
-    descriptor = libc.syscall(number, PROG_LOAD, attributes, len(attributes))
-    if descriptor < 0:
+    answer = libc.syscall(number, command, attributes, len(attributes))
+    if answer < 0:
         errno = ctypes.get_errno()
-        said = log.value.decode(errors="replace").strip().splitlines()[-1:]
-        raise OSError(errno, " ".join(["bpf(BPF_PROG_LOAD):", os.strerror(errno), *said]))
-    return int(descriptor)
+        raise OSError(errno, f"bpf({COMMANDS[command]}): {os.strerror(errno)}")
+    return int(answer)
 
 
 def attach(

@@ -146,6 +146,20 @@ def seen(tap: int) -> dict[str, Any]:
     return live.seen(tap)
 
 
+def watch_drops() -> bool:
+    """Ask the kernel why it drops packets, for readings `drops`; whether it tells. See `drops`."""
+    from harness.worker import drops
+
+    return drops.begin()
+
+
+def unwatch_drops() -> None:
+    """Ask no more."""
+    from harness.worker import drops
+
+    drops.end()
+
+
 def forget(nodes: Sequence[str]) -> None:
     """Have nodes forget the connections that they track; see `flows.forget`."""
     from harness.worker import flows

@@ -13,6 +13,7 @@ from typing import Any, Callable
 
 from harness.worker import (
     conntrack,
+    drops,
     firewall,
     inquiry,
     namespaces,
@@ -269,9 +270,10 @@ _READERS: dict[str, tuple[str, Callable[[str], tuple[Any, str]]]] = {
     "conntrack": ("conntrack -L", conntrack.table),
     "sysctls": ("sysctl --all", _sysctls),
     **inquiry.READERS,
+    "drops": ("bpftrace: tracepoint:skb:kfree_skb", drops.told),
 }
 
-KINDS = (*(kind for kind in _READERS if kind not in inquiry.READERS), "firewall")
+KINDS = (*(one for one in _READERS if one not in {*inquiry.READERS, "drops"}), "firewall")
 """Every kind of reading but `route-get` and those that only a diagnosis needs."""
 
 __all__ = ["KINDS", "facts", "read", "versions"]

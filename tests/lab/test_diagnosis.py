@@ -16,6 +16,7 @@ import pytest
 
 from harness.catalogue import BY_CODE, PATH
 from harness.causes import Code
+from harness.worker import drops
 from tests.lab.broken import ROOT, Up, harness, lab_of
 
 OWN_TABLE = """
@@ -192,8 +193,28 @@ def test_explain_says_the_cause_and_what_mends_it(lab_up: Up) -> None:
         )  # fmt: skip
     finally:
         give(lab_up, "gateway", "sysctl -w net.ipv4.ip_forward=1")
-    assert done.stdout.endswith(
+    cause, fix = done.stdout.splitlines()[-2:]
+    assert cause.partition("; the kernel of gateway says ")[0] == (
         "cause ip-forward-off: the probe came in at gateway:eth2.10 (in), and was not seen at "
-        "gateway:eth2.20 (out): gateway does not forward: net.ipv4.ip_forward is 0\n"
-        "on gateway: sysctl -w net.ipv4.ip_forward=1\n"
+        "gateway:eth2.20 (out): gateway does not forward: net.ipv4.ip_forward is 0"
     )
+    assert fix == "on gateway: sysctl -w net.ipv4.ip_forward=1"
+
+
+def test_the_kernel_says_why_it_dropped_a_packet(lab_up: Up) -> None:
+    """Of the packet that was lost, where it was lost; the cell cites the reading that has it."""
+    if not drops.begin():
+        pytest.skip("this kernel says not why it drops packets: Linux 5.17 with BTF does")
+    drops.end()
+    give(lab_up, "gateway", "iptables -I FORWARD -p icmp -j DROP")
+    try:
+        found = report(lab_up)
+    finally:
+        give(lab_up, "gateway", "iptables -D FORWARD -p icmp -j DROP")
+    wrong = [one for one in found["cells"] if one["verdict"] != "pass"]
+    assert wrong
+    for cell in wrong:
+        assert cell["cause"]["detail"].endswith("; the kernel of gateway says NETFILTER_DROP")
+        (told,) = [name for name in cell["evidence"] if found["evidence"][name]["kind"] == "drops"]
+        (one,) = [one for one in found["evidence"][told]["parsed"] if one["protocol"] == "icmp"]
+        assert (one["reason"], one["packets"]) == ("NETFILTER_DROP", 1)
