@@ -10,12 +10,16 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from harness import doctor
 from harness.machines import enter, registry, rootless
+from harness.testbed import Testbed
+from tests.conftest import found
 from tests.lab import snapshot
+from tests.lab.hosts import Bench
 
 DESCRIPTION = registry.Description(
     topology="two-nodes",
@@ -85,3 +89,21 @@ def up(name: str, untouched: snapshot.Snapshot) -> Iterator[Callable[[], registr
 def lab(up: Callable[[], registry.LabRecord]) -> registry.LabRecord:
     """A lab that is up."""
     return up()
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Testbed]:
+    """Three machines, two of them with an engine."""
+    missing = [each for each in ("sshd", "ssh", "unshare", "dockerd", "busybox") if not found(each)]
+    if missing:
+        pytest.skip(f"missing on this machine: {', '.join(missing)}; `scripts/setup dev`")
+    before = snapshot.take()
+    with Testbed() as bed:
+        yield bed
+    assert snapshot.wait_until_clean(before) == ()
+
+
+@pytest.fixture
+def bench(machines: Testbed, tmp_path: Path) -> Bench:
+    """The machines, and a folder for reports."""
+    return Bench(machines, tmp_path)

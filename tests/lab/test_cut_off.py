@@ -6,15 +6,11 @@ import os
 import random
 import subprocess
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from harness.testbed import Testbed
-from tests.conftest import found
-from tests.lab import snapshot
-from tests.lab.test_lab_hosts import MACHINES, SHIPPED, Bench, changed
+from tests.lab.hosts import MACHINES, SHIPPED, Bench, changed
 
 KILLS = int(os.environ.get("KILLS", "4"))
 """How often a run is killed; `KILLS=50 pytest tests/lab/test_cut_off.py` is for a release."""
@@ -29,28 +25,10 @@ HAS = (
 )
 
 
-@pytest.fixture(scope="module")
-def machines() -> Iterator[Testbed]:
-    """Three machines, two of them with an engine."""
-    missing = [each for each in ("sshd", "ssh", "unshare", "dockerd", "busybox") if not found(each)]
-    if missing:
-        pytest.skip(f"missing on this machine: {', '.join(missing)}; `scripts/setup dev`")
-    before = snapshot.take()
-    with Testbed() as bed:
-        yield bed
-    assert snapshot.wait_until_clean(before) == ()
-
-
 @pytest.fixture(autouse=True)
 def untouched(machines: Testbed) -> None:
     """The machines stay for all tests of this file; that nothing is left of them is told last."""
     del machines
-
-
-@pytest.fixture
-def bench(machines: Testbed, tmp_path: Path) -> Bench:
-    """The machines, and a folder for reports."""
-    return Bench(machines, tmp_path)
 
 
 def started(bench: Bench, *more: str) -> subprocess.Popen[str]:

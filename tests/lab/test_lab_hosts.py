@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from harness.testbed import Testbed
-from tests.conftest import found
-from tests.lab import snapshot
+from tests.lab.hosts import ROOT, SHIPPED, Bench, changed
 
-ROOT = Path(__file__).parents[2]
-SHIPPED = ROOT / "topologies" / "lab-hosts.yaml"
-MACHINES = ("host1", "host2", "gateway")
-LOOK = """
-ip -details -json link | sed 's/"[a-z_]*_timer":[0-9.]*,//g; s/"stats.*//'
-ip -json address | sed 's/"tentative":true,//g; s/"\\(valid\\|preferred\\)_life_time":[0-9]*,*//g'
-ip route; ip -6 route; ip neighbour show dev eth2; tc qdisc; tc filter show dev eth2 ingress
-iptables-save | grep '^-A'; iptables -S | grep '^-P'
-sysctl -a 2>/dev/null | grep -E '^net.ipv[46].*(forwarding|ip_forward|rp_filter|arp_|icmp)'
-docker ps --all --no-trunc --format '{{.ID}} {{.Names}} {{.Image}} {{.State}}' 2>/dev/null
-docker network ls --no-trunc 2>/dev/null; docker images --no-trunc --quiet 2>/dev/null
-ls /run/netns /var/lib/harness 2>/dev/null
-"""
-"""What a run could have left on a machine, without what changes by itself."""
 CARRIER = """
 make=$(mktemp -d); mkdir "$make/bin"; cp "$(command -v busybox)" "$make/bin/busybox"
 for name in sh sleep ping which mktemp cat rm kill grep; do ln -s busybox "$make/bin/$name"; done
@@ -55,91 +36,10 @@ iptables -A FORWARD -i eth2.20 -o eth2.10 -j ACCEPT
 """
 
 
-@pytest.fixture(scope="module")
-def machines() -> Iterator[Testbed]:
-    """Three machines, two of them with an engine."""
-    missing = [each for each in ("sshd", "ssh", "unshare", "dockerd", "busybox") if not found(each)]
-    if missing:
-        pytest.skip(f"missing on this machine: {', '.join(missing)}; `scripts/setup dev`")
-    before = snapshot.take()
-    with Testbed() as bed:
-        yield bed
-    assert snapshot.wait_until_clean(before) == ()
-
-
 @pytest.fixture(autouse=True)
 def untouched(machines: Testbed) -> None:
     """The machines stay for all tests of this file; that nothing is left of them is told last."""
     del machines
-
-
-class Bench:
-    """Runs on the machines, each with what it left."""
-
-    def __init__(self, bed: Testbed, folder: Path) -> None:
-        self.bed, self.reports, self.folder = bed, folder / "reports", folder
-
-    def topology(self, *changes: tuple[str, str]) -> Path:
-        """The shipped lab with parts of its text replaced; each part must be there."""
-        text = SHIPPED.read_text()
-        for old, new in changes:
-            assert old in text, old
-            text = text.replace(old, new)
-        path = self.folder / "lab.yaml"
-        path.write_text(text)
-        return path
-
-    def command(self, topology: Path, *more: str) -> list[str]:
-        """The command of a run."""
-        argv = [
-            sys.executable, "-m", "pytest", "suites", "-q", "-p", "no:cacheprovider",
-            "--lab-backend", "ssh", "--lab-topology", str(topology),
-            "--lab-reports", str(self.reports), *more,
-        ]  # fmt: skip
-        return self.bed.controller("sh", "-c", f'cd {ROOT} && exec "$@"', "sh", *argv)
-
-    def run(self, topology: Path = SHIPPED, *more: str) -> tuple[int, str]:
-        """Run the suites; exit code, and what was printed."""
-        argv = self.command(topology, *more)
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=150)
-        return done.returncode, done.stdout + done.stderr
-
-    @property
-    def report(self) -> dict[str, Any]:
-        """The report of the newest run."""
-        return dict(json.loads((self.reports / "latest" / "report.json").read_text()))
-
-    def look(self) -> dict[str, list[str]]:
-        """Everything that is on the machines."""
-        return {name: self.bed.on(name, "sh", "-c", LOOK).stdout.splitlines() for name in MACHINES}
-
-    def tag(self, machine: str) -> None:
-        """`ip link add link eth2 name eth2.10 type vlan id 10`, without 8021q as well; and 20."""
-        network = f"--net={self.bed.network_of(machine)}"
-        maker = [sys.executable, "-m", "harness.worker.subinterface", "add", "eth2"]
-        for vlan in ("10", "20"):
-            argv = ["nsenter", network, "--", *maker, f"eth2.{vlan}", vlan, "1500"]
-            subprocess.run(argv, cwd=ROOT, check=True)
-
-    def do(self, machine: str, script: str) -> None:
-        """What a person does by hand on a machine."""
-        done = self.bed.on(machine, "sh", "-ec", script)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture
-def bench(machines: Testbed, tmp_path: Path) -> Bench:
-    """The machines, and a folder for reports."""
-    return Bench(machines, tmp_path)
-
-
-def changed(before: dict[str, list[str]], after: dict[str, list[str]]) -> list[str]:
-    """The lines in which two looks differ."""
-    return [
-        f"{name}: {line}"
-        for name in MACHINES
-        for line in sorted(set(before[name]) ^ set(after[name]))
-    ]
 
 
 def test_a_lab_is_built_tested_and_taken_back(bench: Bench) -> None:

@@ -12,7 +12,7 @@ import pytest
 from harness.testbed import Layout, Testbed
 from tests.conftest import found, old_python
 from tests.lab import snapshot
-from tests.lab.test_lab_hosts import SHIPPED, Bench
+from tests.lab.hosts import SHIPPED, Bench
 
 BOUND_S = 75.0
 """A lost connection is known after 30 s; a run has two more to be told of, and its end."""
