@@ -10,6 +10,7 @@ import pytest
 from harness.causes import Code, Diagnosis
 from harness.faults.catalogue import BENIGN, FAULTS, PAIRS, SINGLE
 from harness.faults.change import PYTHON
+from harness.faults.example import example
 from harness.faults.fault import Prediction
 from harness.faults.grammar import drawn
 from harness.faults.listing import entry, lines
@@ -193,6 +194,18 @@ def test_unsteady_fault_needs_some_red_cell() -> None:
     assert tried(fault=unsteady, rulings=other, causes={"b": Code.L4_FILTERED}).right
     none = tried(fault=unsteady, rulings=dict.fromkeys("ab", Ruling.PASS))
     assert none.wrong == ("nothing turned red",)
+
+
+def test_example_is_of_the_diagnosis_that_explains_most() -> None:
+    """What docs/causes.json keeps: where it was, if that is unusual, and what was said."""
+    other = replace(FAULT, topology="jumbo", backend="docker")
+    more = replace(DIAGNOSIS, message="another rule does", cells=("a", "b"))
+    found = example(tried(fault=other, diagnoses=(WRONG, DIAGNOSIS, more)), Code.L4_FILTERED)
+    assert found == {
+        "fault": "l4-filtered-port", "topology": "jumbo", "backend": "docker",
+        "done": [["bbox4", "iptables -t filter -A INPUT -p udp --dport 7 -j DROP"]],
+        "message": "another rule does", "node": "bbox4", "fix": "true", "cells": 2,
+    }  # fmt: skip
 
 
 def test_table_has_a_line_each() -> None:
