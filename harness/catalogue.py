@@ -203,7 +203,7 @@ CATALOGUE: tuple[About, ...] = (
           ("container", "engine"), "docker network connect NETWORK CONTAINER"),
     About(Code.ENGINE_DOWN,
           "The host's container engine does not answer.",
-          ("container", "engine"), "systemctl start docker"),
+          ("container", "engine"), "systemctl restart docker && docker start CONTAINER"),
     About(Code.PROBE_NOT_SENT,
           "The source's kernel refused to send the probe, so nothing is known of the network.",
           (PATH,), "see the error that the kernel gave"),

@@ -44,6 +44,7 @@ _COMMANDS = {
     "docker": "{node}# {argv}",
     "let-go": "umount {nodes}",
     "engine-restart": "{node}# {argv}",
+    "engine-service": "{node}# {argv}",
     "carrier": "{node}# ip link show",
     "adopt": "{host}# docker inspect {node}",
     "sysctl": "{node}# sysctl -w {values}",

@@ -19,7 +19,10 @@ def _finding(lab: Lab, absent: Absent) -> Finding:
     shown = (*lab.state.cite(name, "container"), *lab.state.cite(end.host, "engine"))
     engine = lab.state.reading(end.host, "engine") or {"answers": True}
     if not engine["answers"]:
-        message, fix = f"{absent.why}: {engine['said']}", "systemctl start docker"
+        # With an engine that stops its containers stop, and one that hangs is no longer started.
+        carried = [one.name for one in lab.topology.endpoints if one.host == end.host]
+        fix = f"systemctl restart docker && docker start {' '.join(carried)}"
+        message = f"{absent.why}: {engine['said']}"
         return Finding(Code.ENGINE_DOWN, end.host, "dockerd", message, fix, shown)
     container = lab.state.reading(name, "container") or {}
     where = f"--network {network} --ip {end.address}"

@@ -12,6 +12,7 @@ from harness.backends import Backend
 from harness.causes import Diagnosis
 from harness.diagnosis import diagnose, look
 from harness.diagnosis.diagnose import Diagnosed
+from harness.endpoints.containers import lifecycle
 from harness.errors import MachineError, Unsupported
 from harness.faults.change import PYTHON, Command
 from harness.faults.fault import Fault
@@ -21,6 +22,7 @@ from harness.flow import Cell, Stage, Verdict
 from harness.inquiry import Inquiry, inquire
 from harness.lab import Lab
 from harness.normal import RULES
+from harness.plan import Step
 from harness.report.model import Evidence
 from harness.sightings import find
 from harness.verdict import judge, judge_record
@@ -31,6 +33,8 @@ State = dict[str, object]
 DOCKER = re.compile(r"\bdocker\b(?= [a-z])")
 """The program, where a fix runs it."""
 VLAN_LINK = re.compile(r"ip link add link (\S+) name (\S+) type vlan id (\d+)")
+SYSTEMCTL = "systemctl"
+"""Engines of a lab are the worker's, and no service: what this would do with them it does."""
 MTU = 1500
 ANEW = ("index", "parent_index")
 """What of a link is another when it was deleted and made again; of the far end of a sub-interface
@@ -117,11 +121,19 @@ class Bench:
         """Do what diagnoses say, the same once; what could not be done."""
         failed = []
         for one in {(one.node, one.fix): one for one in diagnoses}.values():
-            node = one.node if one.node in self.lab.topology.nodes else None
-            done = self.lab.run(node or "switch", ["sh", "-c", self._possible(str(node), one.fix)])
-            if done["code"]:
-                failed.append(f"{one.node}# {one.fix}: {done['err'].strip()}")
+            node = one.node if one.node in self.lab.topology.nodes else "switch"
+            said = self._typed(str(node), one.fix)
+            if said:
+                failed.append(f"{one.node}# {one.fix}: {said}")
         return failed
+
+    def _typed(self, node: str, fix: str) -> str:
+        """Do what a fix says on a node; what is said of it where it fails."""
+        if fix.startswith(SYSTEMCTL):
+            first, _, fix = fix.partition(" && ")
+            service(self.lab, node, first.split())
+        done = self.lab.run(node, ["sh", "-c", self._possible(node, fix)])
+        return str(done["err"]).strip() if done["code"] else ""
 
     def _possible(self, node: str, fix: str) -> str:
         """A command as this kernel can carry it out: not each has 802.1Q links."""
@@ -178,6 +190,9 @@ def inject(lab: Lab, commands: Iterable[Command]) -> None:
     """Run commands on nodes; MachineError for the first that fails, once all were run."""
     failed = []
     for node, *argv in commands:
+        if argv[0] == SYSTEMCTL:
+            service(lab, node, argv)
+            continue
         words = [sys.executable if word == PYTHON else word for word in argv]
         if argv[0] == "docker":
             words[1:1] = ["--host", _engine(node)]
@@ -186,6 +201,12 @@ def inject(lab: Lab, commands: Iterable[Command]) -> None:
             failed.append(f"{node}# {' '.join(argv)}: {done['err'].strip()}")
     if failed:
         raise MachineError(failed[0])
+
+
+def service(lab: Lab, host: str, argv: list[str]) -> None:
+    """Do with a lab's engine what systemctl(1) would; BuildError if it does not come up."""
+    step: Step = {"do": "engine-service", "node": host, "verb": argv[1], "argv": argv}
+    lab.change((step,), lifecycle.apply)
 
 
 def _engine(host: str) -> str:

@@ -46,9 +46,9 @@ def together(*changes: Change) -> Change:
     return Change(do, undo, alter, frozenset().union(*(change.gone for change in changes)))
 
 
-def without(node: str, *commands: Command, undo: tuple[Command, ...]) -> Change:
-    """A change after which an endpoint is not there, as its engine says."""
-    return replace(nothing(*commands, undo=undo), gone=frozenset((node,)))
+def without(nodes: str, *commands: Command, undo: tuple[Command, ...]) -> Change:
+    """A change after which endpoints, one or more words, are not there, as their engine says."""
+    return replace(nothing(*commands, undo=undo), gone=frozenset(nodes.split()))
 
 
 def nothing(*commands: Command, undo: tuple[Command, ...]) -> Change:

@@ -24,6 +24,16 @@ def _off_network(node: str, host: str, network: str, address: str, *how: str) ->
     )
 
 
+def _engine(host: str, gone: str, *commands: tuple[str, ...]) -> Change:
+    """An engine that does not answer, and containers of its own that ended; all are started."""
+    carried = {"host1": ("bbox1", "bbox2"), "host2": ("bbox3", "bbox4")}[host]
+    return without(
+        gone,
+        *((host, *words) for words in commands),
+        undo=((host, "systemctl", "restart", "docker"), (host, "docker", "start", *carried)),
+    )
+
+
 FAULTS = (
     Docker(
         "container-not-running",
@@ -54,5 +64,21 @@ FAULTS = (
         "The container bbox2 is taken off its network by force.",
         _off_network("bbox2", "host1", "mac_net20", "172.16.20.10", "--force"),
         (Code.NETWORK_MISSING,),
+    ),
+    Docker(
+        "engine-down",
+        "host1's engine is stopped, and its containers with it.",
+        _engine("host1", "bbox1 bbox2", ("systemctl", "stop", "docker")),
+        (Code.ENGINE_DOWN,),
+    ),
+    Docker(
+        "engine-down-it-hangs",
+        "host2's engine hangs, and the container bbox3 has ended.",
+        _engine(
+            "host2", "bbox3",
+            ("docker", "kill", "bbox3"),
+            ("systemctl", "kill", "--kill-whom=main", "--signal=STOP", "docker"),
+        ),
+        (Code.ENGINE_DOWN,),
     ),
 )  # fmt: skip

@@ -139,13 +139,24 @@ def restart(node: str, bridge: str = "") -> None:
     if bridge and not had:
         _iptables(node)
         _asked[node] = (program, bridge)
+    stop(node)
+    _launch(node, *_asked[node])
+
+
+def stop(node: str) -> None:
+    """End a host's engine, as `systemctl stop docker` does: also one that was halted hears it."""
     before = _running[node]
-    before.terminate()
+    before.send_signal(signal.SIGTERM)
+    before.send_signal(signal.SIGCONT)
     try:
         before.wait(DEADLINE_S)
     except subprocess.TimeoutExpired:
         raise OSError(f"dockerd on {node} did not end within {DEADLINE_S:.0f} s") from None
-    _launch(node, *_asked[node])
+
+
+def halt(node: str) -> None:
+    """Have a host's engine hang: it takes connections, and says nothing."""
+    _running[node].send_signal(signal.SIGSTOP)
 
 
 def log(node: str) -> str:

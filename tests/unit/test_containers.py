@@ -25,6 +25,9 @@ MAKE = (
 )
 
 
+RESTART = "systemctl restart docker && docker start bbox1 bbox2"
+
+
 def said(container: dict[str, Any] | None, *, answers: bool = True) -> Change:
     """host1's engine says this, which comes before what the interface says."""
 
@@ -69,7 +72,7 @@ def diagnosed(change: Change, code: str, cell: str = CELL) -> Diagnosed:
         ),
         (
             "container-not-running", said({"state": "exited"}, answers=False),
-            (Code.ENGINE_DOWN, "host1", "dockerd", "systemctl start docker"),
+            (Code.ENGINE_DOWN, "host1", "dockerd", RESTART),
         ),
     ],
     ids=["it is stopped", "it was removed", "nobody knows", "off its network", "engine is silent"],

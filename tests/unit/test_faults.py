@@ -23,7 +23,6 @@ BY_NAME = {fault.name: fault for fault in FAULTS}
 NOT_INJECTED = {
     Code.NEIGHBOUR_OVERFLOW: "no namespace may set gc_thresh3",
     Code.CONNTRACK_FULL: "no namespace may set nf_conntrack_max",
-    Code.ENGINE_DOWN: "no command on a node starts an engine again as the lab did",
     Code.PROBE_NOT_SENT: "what keeps a kernel from sending has a code of its own",
     Code.TAP_DEAD: "an interface that is down is a fault to find, not a dead tap",
     Code.MACHINE_UNREACHABLE: "the lab is this machine",

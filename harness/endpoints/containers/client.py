@@ -20,7 +20,10 @@ has other work too, in half a minute."""
 
 @contextmanager
 def connected(host: str, patience_s: float = DEADLINE_S) -> Iterator[Any]:
-    """A client of a host's engine; what the engine or the SDK complain of is an OSError."""
+    """A client of a host's engine; what the engine or the SDK complain of is an OSError.
+
+    A ConnectionError if there is no answer, also after `patience_s`.
+    """
     try:
         import docker
         from requests.exceptions import RequestException
@@ -39,7 +42,7 @@ def connected(host: str, patience_s: float = DEADLINE_S) -> Iterator[Any]:
     except docker.errors.APIError as error:
         raise OSError(f"the engine says: {error.explanation}") from error
     except (docker.errors.DockerException, RequestException) as error:
-        raise OSError(f"no answer from the engine: {error}") from error
+        raise ConnectionError(f"no answer from the engine: {error}") from error
     finally:
         if opened is not None:
             opened.close()

@@ -13,17 +13,25 @@ from harness.worker import evidence as worker_evidence
 
 PATIENCE_S = 10
 """An engine that has work to do answers in that time."""
+LOG = "docker-log"
+"""The kind of reading that no engine is asked for."""
 
 
 def evidence(wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     """Read (node, kind) pairs, the kinds of `READERS` included; see `worker.evidence.read`."""
     own = [(node, kind) for node, kind in wanted if kind in READERS]
     found = worker_evidence.read([(node, kind) for node, kind in wanted if kind not in READERS])
+    silent = set()
     for node, kind in own:
         command, read = READERS[kind]
+        if node in silent and kind != LOG:
+            continue
         try:
             parsed, raw = read(node)
-        except OSError:  # no answer from the engine: who looks for the containers says so
+        except ConnectionError:  # who looks for the containers says so; it is not asked again
+            silent.add(node)
+            continue
+        except OSError:
             continue
         found.append({"node": node, "kind": kind, "command": command, "parsed": parsed, "raw": raw})
     return found
@@ -56,7 +64,7 @@ def versions(hosts: Sequence[str]) -> list[str]:
     found = []
     for host in hosts:
         try:
-            with connected(host) as client:
+            with connected(host, PATIENCE_S) as client:
                 said, image = client.version(), _made_of(client)
         except OSError:
             found.append(f"{host}: Docker, which does not answer")
@@ -79,24 +87,24 @@ def _made_of(client: Any) -> str:
 
 
 def _networks(host: str) -> tuple[Any, str]:
-    with connected(host) as client:
+    with connected(host, PATIENCE_S) as client:
         found = client.api.networks(filters={"driver": "macvlan"})
         return _json([client.api.inspect_network(network["Id"]) for network in found])
 
 
 def _containers(host: str) -> tuple[Any, str]:
-    with connected(host) as client:
+    with connected(host, PATIENCE_S) as client:
         found = client.api.containers(all=True)
         return _json([client.api.inspect_container(one["Id"]) for one in found])
 
 
 def _images(host: str) -> tuple[Any, str]:
-    with connected(host) as client:
+    with connected(host, PATIENCE_S) as client:
         return _json([client.api.inspect_image(one["Id"]) for one in client.api.images()])
 
 
 def _engine(host: str) -> tuple[Any, str]:
-    with connected(host) as client:
+    with connected(host, PATIENCE_S) as client:
         return _json({"version": client.version(), "info": client.info()})
 
 
@@ -116,5 +124,5 @@ READERS: dict[str, tuple[str, Callable[[str], tuple[Any, str]]]] = {
     "docker-containers": ("docker inspect", _containers),
     "docker-images": ("docker image inspect", _images),
     "docker-engine": ("docker version; docker info", _engine),
-    "docker-log": (f"cat {engine.DIRECTORY}/HOST/log", _log),
+    LOG: (f"cat {engine.DIRECTORY}/HOST/log", _log),
 }

@@ -103,6 +103,14 @@ def _engine_restart(step: Step) -> None:
     engine.wait(host)
 
 
+def _service(step: Step) -> None:
+    """What systemctl(1) would do to an engine, where it runs one."""
+    host = step["node"]
+    SERVICE[step["verb"]](host)
+    if step["verb"] == "restart":
+        engine.wait(host)
+
+
 def _live_restore(host: str) -> bool:
     with connected(host) as client:
         return bool(client.api.info()["LiveRestoreEnabled"])
@@ -131,9 +139,15 @@ VERBS: dict[str, Callable[[Any, Step], None]] = {
     "connect": _connect,
     "execute": _execute,
 }
+SERVICE: dict[str, Callable[[str], None]] = {
+    "stop": engine.stop,
+    "restart": engine.restart,
+    "kill": engine.halt,
+}
 OPERATIONS: dict[str, Callable[[Step], None]] = {
     "let-go": _let_go,
     "docker": _docker,
     "engine-restart": _engine_restart,
+    "engine-service": _service,
     "carrier": _carrier,
 }
