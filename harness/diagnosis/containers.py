@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+
+from harness import networks
 from harness.causes import Code
 from harness.diagnosis.scene import Finding, Lab
 from harness.flow import Absent, Verdict
@@ -22,7 +25,8 @@ def _finding(lab: Lab, absent: Absent) -> Finding:
         # With an engine that stops its containers stop, and one that hangs is no longer started.
         carried = [one.name for one in lab.topology.endpoints if one.host == end.host]
         fix = f"systemctl restart docker && docker start {' '.join(carried)}"
-        message = f"{absent.why}: {engine['said']}"
+        silence = str(engine["said"]).removeprefix(f"the engine of {end.host} does not answer: ")
+        message = f"{absent.why}: {silence}"
         return Finding(Code.ENGINE_DOWN, end.host, "dockerd", message, fix, shown)
     container = lab.state.reading(name, "container") or {}
     where = f"--network {network} --ip {end.address}"
@@ -33,4 +37,8 @@ def _finding(lab: Lab, absent: Absent) -> Finding:
     # The interface of a running container may get another name; at its start it is eth0.
     connect = f"docker network connect --ip {end.address} {network} {name}"
     fix = f"{connect} && docker restart --time 0 {name}"
+    there = lab.state.reading(end.host, "network")
+    if there is not None and network not in there:
+        create = networks.create(lab.topology, end.host, lab.topology.vlan(end.vlan))
+        fix = f"{shlex.join(create)} && {fix}"
     return Finding(Code.NETWORK_MISSING, end.host, network, absent.why, fix, shown)

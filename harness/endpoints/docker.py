@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from harness import networks
 from harness.endpoints.containers import calls
 from harness.endpoints.images import Image
 from harness.endpoints.refusals import refuse
@@ -105,7 +106,7 @@ class DockerEndpoints:
         address, address6 = str(endpoint.address), _text(endpoint.address6)
         argv = [
             "docker", "run", "--detach", "--name", endpoint.name, "--network", network,
-            "--ip", address, *_option("--ip6", address6), "--mac-address", endpoint.mac,
+            "--ip", address, *networks.option("--ip6", address6), "--mac-address", endpoint.mac,
             self._image.name, *calls.WAITING,
         ]  # fmt: skip
         return {
@@ -128,49 +129,12 @@ def _image(host: str, image: Image) -> Step:
 
 
 def _network(topology: Topology, host: str, vlan: Vlan) -> Step:
-    """A macvlan network. Without a gateway it is internal: Docker would choose one otherwise."""
-    internal = vlan.internal or not (vlan.gateway or vlan.gateway6)
-    options = {"parent": topology.subinterface(vlan.id), "macvlan_mode": vlan.mode}
-    pools = _pools(host, vlan)
-    argv = [
-        "docker", "network", "create", "--driver", "macvlan", *(["--internal"] if internal else []),
-        *(word for pool in pools for word in _words(pool)),
-        *(word for key, value in options.items() for word in ("-o", f"{key}={value}")),
-        vlan.network,
-    ]  # fmt: skip
     return {
-        "do": "network", "node": host, "name": vlan.network, "pools": pools, "internal": internal,
-        "ipv6": vlan.subnet6 is not None, "options": options, "argv": argv,
+        "do": "network", "node": host, "name": vlan.network, "pools": networks.pools(host, vlan),
+        "internal": networks.is_internal(vlan), "ipv6": vlan.subnet6 is not None,
+        "options": networks.options(topology, vlan),
+        "argv": networks.create(topology, host, vlan),
     }  # fmt: skip
-
-
-def _pools(host: str, vlan: Vlan) -> list[dict[str, Any]]:
-    """What addresses of a network come from: of IPv4, and of IPv6 where it has both."""
-    pools: list[dict[str, Any]] = [
-        {
-            "subnet": str(vlan.subnet), "gateway": _text(vlan.gateway),
-            "range": _text(dict(vlan.ip_ranges).get(host)),
-            "aux": {name: str(address) for name, address in vlan.aux_addresses},
-        }
-    ]  # fmt: skip
-    if vlan.subnet6:
-        pool6 = {"subnet": str(vlan.subnet6), "gateway": _text(vlan.gateway6)}
-        pools.append({**pool6, "range": None, "aux": {}})
-    return pools
-
-
-def _words(pool: dict[str, Any]) -> list[str]:
-    """A pool in docker(1)'s options; which is of which, it finds out by the subnet."""
-    words = ["--ipv6"] if ":" in pool["subnet"] else []
-    words += ["--subnet", pool["subnet"], *_option("--gateway", pool["gateway"])]
-    words += _option("--ip-range", pool["range"])
-    return words + [
-        word for name, kept in pool["aux"].items() for word in ("--aux-address", f"{name}={kept}")
-    ]
-
-
-def _option(name: str, value: str | None) -> list[str]:
-    return [name, value] if value else []
 
 
 def _text(value: object) -> str | None:

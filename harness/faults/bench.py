@@ -171,7 +171,7 @@ class Bench:
         self.lab.call(calls.forget, list(self.lab.topology.nodes))
         verdicts, after = self._swept(again or self._cells[:1])
         left = [verdict.explain() for verdict in verdicts if not verdict.ok]
-        changed = [name for name, was in self._before.items() if after[name] != was]
+        changed = [name for name, was in self._before.items() if after.get(name) != was]
         return (*left, *(name for name in changed if self._lasts(name)))
 
     def _lasts(self, reading: str) -> bool:

@@ -66,6 +66,24 @@ FAULTS = (
         (Code.NETWORK_MISSING,),
     ),
     Docker(
+        "network-removed",
+        "The network mac_net20 is removed from host2, and bbox4 is on none.",
+        without(
+            "bbox4",
+            ("host2", "docker", "network", "disconnect", "mac_net20", "bbox4"),
+            ("host2", "docker", "network", "rm", "mac_net20"),
+            undo=(
+                ("host2", "docker", "network", "create", "--driver", "macvlan", "--subnet",
+                 "172.16.20.0/24", "--gateway", "172.16.20.1", "-o", "parent=eth2.20",
+                 "-o", "macvlan_mode=bridge", "mac_net20"),
+                ("host2", "docker", "network", "connect", "--ip", "172.16.20.11", "mac_net20",
+                 "bbox4"),
+                ("host2", "docker", "restart", "--time", "0", "bbox4"),
+            ),
+        ),
+        (Code.NETWORK_MISSING,),
+    ),
+    Docker(
         "engine-down",
         "host1's engine is stopped, and its containers with it.",
         _engine("host1", "bbox1 bbox2", ("systemctl", "stop", "docker")),

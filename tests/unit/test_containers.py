@@ -25,10 +25,16 @@ MAKE = (
 )
 
 
+CREATE = (
+    "docker network create --driver macvlan --subnet 172.16.10.0/24 --gateway 172.16.10.1 "
+    "-o parent=eth2.10 -o macvlan_mode=bridge mac_net10"
+)
 RESTART = "systemctl restart docker && docker start bbox1 bbox2"
 
 
-def said(container: dict[str, Any] | None, *, answers: bool = True) -> Change:
+def said(
+    container: dict[str, Any] | None, *, answers: bool = True, networks: tuple[str, ...] = ()
+) -> Change:
     """host1's engine says this, which comes before what the interface says."""
 
     def change(readings: Readings) -> None:
@@ -36,6 +42,8 @@ def said(container: dict[str, Any] | None, *, answers: bool = True) -> Change:
         if container is not None:
             readings["bbox1", "container"] = container
         readings["host1", "engine"] = {"answers": answers, "said": "Connection refused"}
+        if networks:
+            readings["host1", "network"] = list(networks)
 
     return change
 
@@ -71,11 +79,20 @@ def diagnosed(change: Change, code: str, cell: str = CELL) -> Diagnosed:
             (Code.NETWORK_MISSING, "host1", "mac_net10", ENTER),
         ),
         (
+            "network-missing", said({"state": "running"}, networks=("mac_net10", "bridge")),
+            (Code.NETWORK_MISSING, "host1", "mac_net10", ENTER),
+        ),
+        (
+            "network-missing", said({"state": "running"}, networks=("mac_net20",)),
+            (Code.NETWORK_MISSING, "host1", "mac_net10", f"{CREATE} && {ENTER}"),
+        ),
+        (
             "container-not-running", said({"state": "exited"}, answers=False),
             (Code.ENGINE_DOWN, "host1", "dockerd", RESTART),
         ),
     ],
-    ids=["it is stopped", "it was removed", "nobody knows", "off its network", "engine is silent"],
+    ids=["it is stopped", "it was removed", "nobody knows", "off its network", "network is there",
+         "network is gone", "engine is silent"],
 )  # fmt: skip
 def test_who_is_not_there_is_a_cause(
     code: str, change: Change, expected: tuple[Code, str, str, str]
