@@ -113,7 +113,7 @@ CATALOGUE: tuple[About, ...] = (
           ("links",), "ip link set eth0 type macvlan mode bridge"),
     About(Code.MACVLAN_PARENT_ISOLATION,
           "A host and its own macvlan endpoints do not hear each other on the parent.",
-          ("links", PATH), "give the host a macvlan interface of its own on that parent"),
+          ("links", "tc", PATH), "give the host a macvlan interface of its own on that parent"),
     About(Code.ENDPOINT_ADDRESS_MISSING,
           "The endpoint does not have its address.",
           ("addresses",), "ip address add ADDRESS dev eth0"),

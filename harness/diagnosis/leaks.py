@@ -6,7 +6,8 @@ from harness import walk
 from harness.causes import Code
 from harness.diagnosis import links, routing
 from harness.diagnosis.scene import Finding, Lab, assigned
-from harness.flow import Cell, Outcome, Verdict
+from harness.diagnosis.wire_filters import foreign, removal, text
+from harness.flow import Cell, Outcome, Point, Verdict
 
 
 def reached(lab: Lab, verdict: Verdict) -> Finding | None:
@@ -23,22 +24,37 @@ def reached(lab: Lab, verdict: Verdict) -> Finding | None:
             found = routing.proxy(lab, node)
             if found:
                 return found
-    return _hairpin(lab, cell) or _mode(lab, cell) or _forwarding(lab, cell)
+    return _hairpin(lab, verdict) or _mode(lab, cell) or _forwarding(lab, cell)
 
 
-def _hairpin(lab: Lab, cell: Cell) -> Finding | None:
+def _hairpin(lab: Lab, verdict: Verdict) -> Finding | None:
     """A switch port that sends frames back to where they came from."""
+    cell = verdict.cell
     host = walk.carrier(lab.topology, cell.src)
     if host != walk.carrier(lab.topology, cell.dst):
         return None
     port = lab.topology.port(host)
     link = lab.state.link("switch", port)
-    if not link or not link.get("hairpin") or lab.topology.host(host).hairpin:
+    if not link or lab.topology.host(host).hairpin:
         return None
+    if not link.get("hairpin"):
+        back = Point("switch", port, "out") in [hop.point for hop in verdict.observation.path]
+        return _mirror(lab, host, port) if back else None
     message = f"the switch port {port} sends frames back to {host} (hairpin)"
     fix = f"ip link set {port} type bridge_slave hairpin off"
     shown = lab.state.cite("switch", "links")
     return Finding(Code.MACVLAN_PARENT_ISOLATION, "switch", port, message, fix, shown)
+
+
+def _mirror(lab: Lab, host: str, port: str) -> Finding | None:
+    """The filter of a switch port that takes frames in, where they go out of it again."""
+    filters = [one for one in foreign(lab, "switch", (port,)) if one["direction"] == "ingress"]
+    if not filters:
+        return None
+    one = filters[0]
+    message = f"a filter on the switch port {port} sends frames back to {host}: {text(one)}"
+    shown = lab.state.cite("switch", "tc")
+    return Finding(Code.MACVLAN_PARENT_ISOLATION, "switch", text(one), message, removal(one), shown)
 
 
 def _mode(lab: Lab, cell: Cell) -> Finding | None:

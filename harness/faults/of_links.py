@@ -11,6 +11,7 @@ from harness.testing.state import State
 GATEWAY, HOST1, HOST2, SWITCH = "gateway", "host1", "host2", "switch"
 IN10, IN20, TRUNK, OWN = "eth2.10", "eth2.20", "eth2", "eth0"
 HOST1_MAC = "02:6e:73:00:00:01"
+EVERYBODY = "ff:ff:ff:ff:ff:ff"
 GROUP = "03:88:b5:00:00:01"
 BBOX4 = "172.16.20.11"
 TC_BPF = "tc-bpf"
@@ -155,6 +156,12 @@ INTERFACES = (
         "broadcast-lost-to-macvlan-of-bbox2",
         "macvlan has no queue for the broadcasts that come in for bbox2.",
         _no_queue("bbox2", HOST1, IN20),
+        (Code.BROADCAST_LOST_TO_MACVLAN,),
+    ),
+    Fault(
+        "broadcast-lost-to-macvlan-on-host2",
+        "What host2's eth2.10 gets for everybody gets no further.",
+        _netdev(HOST2, IN10, f"ether daddr {EVERYBODY} drop", _to(EVERYBODY)),
         (Code.BROADCAST_LOST_TO_MACVLAN,),
     ),
     Fault(
@@ -304,4 +311,25 @@ TRUNKS = (
     ),
 )  # fmt: skip
 
-FAULTS = (*INTERFACES, *TRUNKS)
+REFLECTED = (
+    Fault(
+        "macvlan-parent-isolation-undone",
+        "host1's switch port sends back what came from there: host1 hears its own containers.",
+        do.hairpin(HOST1, on=True),
+        (Code.MACVLAN_PARENT_ISOLATION,),
+    ),
+    Fault(
+        "macvlan-parent-isolation-undone-by-mirror",
+        "A tc filter of host2's switch port mirrors what comes in back out of it.",
+        do.Change(
+            ((SWITCH, "tc", "qdisc", "add", "dev", HOST2, "clsact"),
+             (SWITCH, "tc", "filter", "add", "dev", HOST2, "ingress", "protocol", "all", "u32",
+              "match", "u32", "0", "0", "action", "mirred", "egress", "mirror", "dev", HOST2)),
+            ((SWITCH, "tc", "qdisc", "delete", "dev", HOST2, "clsact"),),
+            do.hairpin(HOST2, on=True).alter,
+        ),
+        (Code.MACVLAN_PARENT_ISOLATION,),
+    ),
+)  # fmt: skip
+
+FAULTS = (*REFLECTED, *INTERFACES, *TRUNKS)

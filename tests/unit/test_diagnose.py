@@ -26,6 +26,7 @@ UDP, TCP = "routed-bbox1-to-bbox4-udp", "routed-bbox1-to-bbox4-tcp"
 DIRECT = "routed-bbox1-to-bbox3-icmp"
 LAYER2 = "routed-bbox1-to-bbox4-l2-unicast"
 BEYOND = "routed-bbox1-to-bbox3-icmp:1473"
+HAIRPIN = "routed-host1-to-bbox1-l2-unicast"
 TOO_LATE = Point("bbox4", "eth0", "in")
 
 
@@ -71,6 +72,13 @@ def of(node: str, kind: str, **values: Any) -> Change:
 def of_link(node: str, name: str, **values: Any) -> Change:
     """Change an interface."""
     return lambda readings: named(readings, node, name).update(values)
+
+
+def tc(port: str, direction: str) -> Change:
+    """A filter on a switch port that nobody of the lab has put there."""
+    one = {"interface": port, "direction": direction, "kind": "u32", "filter": True,
+           "preference": 7, "handle": 1, "name": None}  # fmt: skip
+    return lambda readings: readings["switch", "tc"].append(one)
 
 
 def unmasked(cell: str) -> Fault:
@@ -239,9 +247,26 @@ SAID: dict[str, tuple[str, Change, tuple[Fault, ...], Code, str | None, str | No
         Code.VLAN_LEAK, "host2", "eth2",
     ),
     "a hairpin": (
-        "routed-host1-to-bbox1-l2-unicast", of_link("switch", "host1", hairpin=1),
-        (faults.leaked("routed-host1-to-bbox1-l2-unicast", Point("bbox1", "eth0", "in")),),
+        HAIRPIN, of_link("switch", "host1", hairpin=1),
+        (faults.leaked(HAIRPIN, Point("bbox1", "eth0", "in")),),
         Code.MACVLAN_PARENT_ISOLATION, "switch", "host1",
+    ),
+    "a mirror": (
+        HAIRPIN, tc("host1", "ingress"),
+        (faults.leaked(HAIRPIN, Point("switch", "host1", "out"), 10),
+         faults.leaked(HAIRPIN, Point("bbox1", "eth0", "in"))),
+        Code.MACVLAN_PARENT_ISOLATION, "switch", "dev host1 ingress pref 7 u32",
+    ),
+    "a filter that sends nothing back": (
+        HAIRPIN, tc("host1", "egress"),
+        (faults.leaked(HAIRPIN, Point("switch", "host1", "out"), 10),
+         faults.leaked(HAIRPIN, Point("bbox1", "eth0", "in"))),
+        Code.UNKNOWN, None, None,
+    ),
+    "a filter where nothing came back": (
+        HAIRPIN, tc("host1", "ingress"),
+        (faults.leaked(HAIRPIN, Point("bbox1", "eth0", "in")),),
+        Code.UNKNOWN, None, None,
     ),
     "one answers for all": (
         "routed-bbox1-to-bbox4-arp", of("bbox2", "conf", **{"net.ipv4.conf.all.proxy_arp": "1"}),
