@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from harness.worker import engine, firewall, journal, namespaces, netlink, taps, vlan
+from harness.worker import engine, firewall, journal, keeping, namespaces, netlink, taps, vlan
 
 Step = dict[str, Any]
 Operations = dict[str, Callable[[Step], None]]
@@ -30,7 +30,8 @@ def apply(steps: list[Step], more: Operations | None = None) -> dict[str, Any]:
     for number, step in enumerate(steps):
         try:
             journal.add(step.get("undo"))
-            operations[step["do"]](step)
+            with keeping.whole_step():
+                operations[step["do"]](step)
         except vlan.NotAllowed:
             return {"done": number, "unsupported": vlan.NOT_ALLOWED}
         except PartFailed as error:

@@ -58,19 +58,31 @@ def join(netlink: Any, trunk: int, vlan_id: int, name: str, mtu: int) -> None:
 
 
 def delete(node: str, parent: str, vlan_id: int, name: str) -> None:
-    """Take a sub-interface away again."""
+    """Take a sub-interface away again, also one that is only half made."""
     netlink = namespaces.route(node)
-    if datapath() == "tc-bpf":
-        trunk = netlink.link_lookup(ifname=parent)[0]
+    own = netlink.link_lookup(ifname=name)[0]
+    for trunk in netlink.link_lookup(ifname=parent):
+        if _kind(netlink, own) == "veth":
+            _take_filter(netlink, trunk, vlan_id)
+    netlink.link("del", index=own)
+
+
+def _kind(netlink: Any, index: int) -> str | None:
+    kind: str | None = netlink.get_links(index)[0].get(("linkinfo", "kind"))
+    return kind
+
+
+def _take_filter(netlink: Any, trunk: int, vlan_id: int) -> None:
+    """Take a VLAN's filter from the trunk, and with the last one clsact: empty it decides nothing.
+
+    A filter's `info` has its priority in the upper 16 bits (<linux/pkt_sched.h>).
+    """
+    if not any(one.get("kind") == "clsact" for one in netlink.get_qdiscs(index=trunk)):
+        return
+    ingress = list(netlink.get_filters(index=trunk, parent=INGRESS))
+    if any(one["info"] >> 16 == vlan_id for one in ingress):
         netlink.tc("del-filter", "bpf", index=trunk, parent=INGRESS, prio=vlan_id)
-        _take_hook(netlink, trunk)
-    netlink.link("del", index=netlink.link_lookup(ifname=name)[0])
-
-
-def _take_hook(netlink: Any, trunk: int) -> None:
-    """Take the trunk's clsact away with its last filter: an empty one decides nothing."""
-    hooks = (INGRESS, EGRESS)
-    if not any(list(netlink.get_filters(index=trunk, parent=hook)) for hook in hooks):
+    if not any(list(netlink.get_filters(index=trunk, parent=hook)) for hook in (INGRESS, EGRESS)):
         netlink.tc("del", "clsact", index=trunk)
 
 
