@@ -4,7 +4,7 @@ BACKEND ?=
 ARGS ?=
 BIN := .venv/bin
 comma := ,
-# What decides is pure, and every branch of it is tested.
+# What decides is pure, and every branch of it is tested without a lab.
 PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon catalogue causes commands controls diagnosis/* dockerstate \
 	endpoints/docker endpoints/engine_errors endpoints/gateway endpoints/lab_host endpoints/namespace endpoints/reference \
 	endpoints/refusals errors expectations faults/change faults/example faults/fault faults/filters faults/grammar faults/listing \
@@ -60,18 +60,21 @@ lifecycle: ## restart containers and engines of a Docker lab of its own, and mea
 engines: setup ## fetch newer Docker engines into the user's cache (ARGS=--newest)
 	@$(BIN)/python scripts/fetch.py engines $(ARGS)
 
-test: setup-dev ## the harness's own tests, and lint
+test: setup-dev ## the harness's own tests, and lint (ARGS="more for pytest": tests only)
+ifeq ($(ARGS),)
 	@status=0; \
 	$(BIN)/coverage erase; \
 	COVERAGE_PROCESS_START="$(CURDIR)/pyproject.toml" COVERAGE_FILE="$(CURDIR)/.coverage" \
-		$(BIN)/coverage run -m pytest tests/ $(SPREAD) $(ARGS) || status=$$?; \
+		$(BIN)/coverage run -m pytest tests/unit $(SPREAD) || status=$$?; \
 	$(BIN)/coverage combine --quiet; \
-	$(BIN)/coverage report | tail -n 1; \
-	$(BIN)/coverage report --include="$(PURE)" --fail-under=100 >/dev/null || \
-		{ echo "not every branch of the pure modules is tested:"; \
-		$(BIN)/coverage report --include="$(PURE)"; status=1; }; \
+	$(BIN)/coverage report --include="$(PURE)" --fail-under=100 || \
+		{ echo "not every branch of the pure modules is tested"; status=1; }; \
+	$(BIN)/pytest tests/ --ignore tests/unit $(SPREAD) || status=$$?; \
 	$(MAKE) --no-print-directory lint || status=1; \
 	exit $$status
+else
+	@$(BIN)/pytest tests/ $(SPREAD) $(ARGS)
+endif
 
 lint: setup-dev ## lint, types, import contracts, and the worker's Python 3.9; all of them always
 	@status=0; \

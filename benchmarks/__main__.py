@@ -16,7 +16,9 @@ from tabulate import tabulate
 from benchmarks import scale, sweeps, whole
 from benchmarks.line import Line
 
-PARTS = {"whole": whole.wall, "sweeps": sweeps.lines, "memory": whole.memory}
+PARTS = {
+    "whole": whole.wall, "explain": whole.explain, "sweeps": sweeps.lines, "memory": whole.memory,
+}  # fmt: skip
 APART = ("docker", "scale")
 """Measured only where they are asked for."""
 FEWEST = 5

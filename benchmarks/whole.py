@@ -15,7 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.line import Line, ratio
-from harness import doctor, fetched
+from harness import doctor, fetched, labs
+from harness.flow import Stage
+from harness.machines import registry
 
 PROC = Path("/proc")
 LIBC = ctypes.CDLL(None)
@@ -32,6 +34,23 @@ def wall(runs: int) -> list[Line]:
     """Seconds from the start of the process to its end."""
     taken = tuple(_seconds() for _ in range(runs))
     return [Line("pytest suites/, the whole process", "s", taken, at_most=2.5)]
+
+
+def explain(runs: int) -> list[Line]:
+    """Seconds of `harness explain` on a lab that is up and routed, from the shell and back."""
+    name = f"bench-{os.getpid()}"
+    labs.bring_up("topologies/macvlan-two-host.yaml", name, Stage.ROUTED)
+    argv = [sys.executable, "-m", "harness", "explain", "--name", name, "bbox2", "bbox3"]
+    taken = []
+    try:
+        for _ in range(runs):
+            started = time.perf_counter()
+            code = subprocess.run(argv, stdout=subprocess.DEVNULL, check=False).returncode
+            taken.append(time.perf_counter() - started)
+            _told(code)
+    finally:
+        registry.stop(name)
+    return [Line("harness explain, the whole process", "s", tuple(taken), at_most=1.0)]
 
 
 def docker(runs: int) -> list[Line]:

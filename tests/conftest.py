@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import coverage
 import pytest
 
 from harness.testbed import Layout, Testbed
@@ -17,6 +18,13 @@ from harness.testbed.bed import SEARCH
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_START", None)
+
+
+def pytest_sessionfinish() -> None:
+    """What was measured is on the disk before xdist ends a worker that is slow to go."""
+    measured = coverage.Coverage.current()
+    if measured is not None:
+        measured.save()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,6 @@ from harness.flow import Stage
 from harness.machines import registry
 
 ROOT = Path(__file__).parents[2]
-ALLOWED_S = 1.0
 
 
 def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -132,16 +130,6 @@ def test_an_unknown_node_is_exit_code_2(routed: str) -> None:
     done = harness("explain", "--name", routed, "bbox1", "bbox9")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("harness: the lab has no node 'bbox9'; it has host1, host2,")
-
-
-def test_an_answer_takes_less_than_a_second(routed: str) -> None:
-    """The best of three, since the machine is shared: from the shell and back."""
-    took = []
-    for _ in range(3):
-        started = time.perf_counter()
-        assert harness("explain", "--name", routed, "bbox2", "bbox3").returncode == 0
-        took.append(time.perf_counter() - started)
-    assert min(took) < ALLOWED_S
 
 
 def test_an_external_router_is_seen_at_its_switch_port() -> None:

@@ -38,6 +38,20 @@ def test_a_leak_by_another_mode() -> None:
     assert only(found) == (Code.MACVLAN_MODE_ISOLATES, "private1b", "eth0 mode bridge")
 
 
+def test_a_leak_where_the_switch_may_send_back() -> None:
+    """A hairpin port that the topology asks for is not what let it through."""
+    lab = shipped("macvlan-modes")
+    cell = "isolated-bridge2a-to-private2a-l2-broadcast"
+    known = cells_of(lab, Stage.ISOLATED)
+    record = play(lab, [known[cell]], faults.leaked(cell, Point("private2a", "eth0", "in")))
+    sightings = find(record.frames, record.tokens)
+    verdicts = judge(lab, record, sightings, known.values())
+    lost = look(lab, record, sightings, verdicts)
+    state = lab_of(lambda _: None, lab, Stage.ISOLATED).state
+    found = diagnose(lab, Stage.ISOLATED, verdicts, lost, state.evidence)
+    assert only(found)[0] is Code.UNKNOWN
+
+
 def test_a_leak_by_a_host_that_routes() -> None:
     """Nobody must route in the stage isolated."""
     cell = "isolated-bbox1-to-bbox4-icmp"

@@ -43,3 +43,8 @@ def test_errors_carry_what_they_are_about() -> None:
     assert errors.LabNotFound("x", ()).name == errors.LabExists("x").name == "x"
     failed = errors.BuildError("step", "reason")
     assert (failed.step, failed.reason) == ("step", "reason")
+    unusable = errors.HostUnusable("host2", "reach", "nothing listens there")
+    assert (unusable.host, unusable.what, str(unusable)) == (
+        "host2", "reach", "host2: nothing listens there",
+    )  # fmt: skip
+    assert unusable.sentence == "nothing listens there"

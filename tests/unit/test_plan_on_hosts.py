@@ -10,6 +10,7 @@ import pytest
 from harness import plan_on_hosts, topology
 from harness.backends import Backend
 from harness.commands import command
+from harness.endpoints.containers import calls
 from harness.endpoints.lab_host import LabHostEndpoints
 from harness.errors import InputError
 from harness.plan import Step
@@ -250,3 +251,13 @@ def test_options_of_other_backends_are_refused() -> None:
         Backend("ssh", engines="28.5").on_hosts(LAB)
     with pytest.raises(InputError, match="--backend ssh is for `pytest suites/"):
         Backend("ssh").kind(LAB)
+
+
+def test_a_lab_host_is_asked_of_its_engine_only() -> None:
+    """Not of all its images and its log: it has more to do than the lab. None is started there."""
+    assert KIND.image == "busybox:latest"
+    assert KIND.ahead(LAB) == ()
+    assert not any(KIND.makes_parent(vlan) for vlan in LAB.vlans)
+    asked = {"docker-networks", "docker-containers", "docker-engine"}
+    assert set(KIND.readings(LAB)) == {(host, kind) for host in KIND.engines(LAB) for kind in asked}
+    assert (KIND.apply, KIND.evidence) == (calls.apply, calls.evidence)
