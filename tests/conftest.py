@@ -34,7 +34,7 @@ def machines_are_here() -> None:
         pytest.skip("test machines need root")
     missing = [each for each in ("sshd", "ssh", "unshare", "sudo") if not found(each)]
     if missing:
-        pytest.skip(f"missing on this machine: {', '.join(missing)}; `scripts/setup dev`")
+        pytest.skip(f"missing on this machine: {', '.join(missing)}; `scripts/setup ssh`")
 
 
 @pytest.fixture(scope="session")

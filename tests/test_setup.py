@@ -181,22 +181,23 @@ def test_busyboxs_programs_do_not_count(sandbox: Sandbox, program: str) -> None:
     assert f"setup: missing: {program}\n" in sandbox.setup().stdout
 
 
-def test_test_machines_take_ssh_sshd_and_dockerd(sandbox: Sandbox) -> None:
-    """Both ends of SSH are installed, with what the machines' containers need."""
-    for name in ("ssh", "dockerd", "busybox"):
+def test_test_machines_take_ssh_sshd_sudo_and_dockerd(sandbox: Sandbox) -> None:
+    """Both ends of SSH are installed, with what logins and the machines' containers need."""
+    for name in ("ssh", "sudo", "dockerd", "busybox"):
         sandbox.stub(name)
     sandbox.stub("apt-get", "")
     assert "setup: missing: sshd\n" in sandbox.setup("ssh").stdout
     assert sandbox.calls("apt-get")[-1].endswith(" openssh-server")
     (sandbox.bin / "ssh").unlink()
+    (sandbox.bin / "sudo").unlink()
     (sandbox.bin / "dockerd").unlink()
-    assert "setup: missing: dockerd ssh sshd\n" in sandbox.setup("ssh").stdout
+    assert "setup: missing: dockerd ssh sshd sudo\n" in sandbox.setup("ssh").stdout
     assert "ssh" not in sandbox.setup("docker").stdout
 
 
 def test_sshd_of_test_machines_starts_nowhere_else(sandbox: Sandbox) -> None:
     """Its units are masked before the package is there; where that fails, it is not installed."""
-    for name in ("ssh", "dockerd", "busybox"):
+    for name in ("ssh", "sudo", "dockerd", "busybox"):
         sandbox.stub(name)
     sandbox.stub("apt-get", f"[ $1 = update ] || cp '{sandbox.bin}/ssh' '{sandbox.bin}/sshd'")
     sandbox.stub("systemctl", code=1)

@@ -42,16 +42,22 @@ def doctor(topology: str | None, as_json: bool) -> None:  # noqa: FBT001 - click
 
 @click.command(epilog="Example: harness show reports/latest")
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option("--line", is_flag=True, help="One line, for chat or the subject of a mail.")
 @json_option
-def show(run: Path, as_json: bool) -> None:  # noqa: FBT001 - click calls it by name
+def show(run: Path, line: bool, as_json: bool) -> None:  # noqa: FBT001 - click calls it by name
     """Show a run's cells and verdicts. The exit code is the run's.
 
     RUN is a run folder; `reports/latest` is the newest.
     """
     from harness.report.folder import read_document
+    from harness.report.line import line as in_one_line
 
+    if line and as_json:
+        raise click.UsageError("--line and --json: give one of them")
     document = read_document(run)
-    if as_json:
+    if line:
+        click.echo(in_one_line(document))
+    elif as_json:
         click.echo(json.dumps(document, indent=2))
     else:
         _show(document)

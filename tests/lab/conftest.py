@@ -96,7 +96,7 @@ def machines() -> Iterator[Testbed]:
     """Three machines, two of them with an engine."""
     missing = [each for each in ("sshd", "ssh", "unshare", "dockerd", "busybox") if not found(each)]
     if missing:
-        pytest.skip(f"missing on this machine: {', '.join(missing)}; `scripts/setup dev`")
+        pytest.skip(f"missing on this machine: {', '.join(missing)}; `scripts/setup ssh`")
     before = snapshot.take()
     with Testbed() as bed:
         yield bed

@@ -5,8 +5,10 @@ One lab for all of these tests, which they leave as they found it, but for the l
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -21,11 +23,13 @@ import docker
 import pytest
 
 from harness import doctor, labs
+from harness.endpoints.containers import execution
 from harness.flow import Absent, Ruling, Verdict
 from harness.judge import rejudge
 from harness.machines import registry
 from harness.matrix import matrix
 from harness.verdict import judge_record
+from harness.worker import engine
 from tests.lab import snapshot
 
 ROOT = Path(__file__).parents[2]
@@ -138,6 +142,25 @@ def end_at(name: str, run: Run) -> dict[bool, Counter[tuple[str, str]]]:
         must = "reach" if cell["expected"] == "reached" else "block"
         found[name in {cell["src"], cell["dst"]}][cell["verdict"], must] += 1
     return found
+
+
+def test_what_an_exec_printed_before_its_answer_was_read_is_not_lost(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine that has other work the engine is done before the answer's head is read."""
+    monkeypatch.setitem(engine._settled, "host1", str(lab.file("/run/engine/host1/sock")))
+    real = http.client.HTTPResponse.begin
+
+    def late(answer: http.client.HTTPResponse) -> None:
+        ended = select.poll()
+        ended.register(answer.fp.fileno(), select.POLLRDHUP)
+        ended.poll(500)  # answers to other requests leave the connection open
+        real(answer)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "begin", late)
+    script = "echo one; echo two; sleep 0.1; echo three; echo four >&2"
+    said = execution.ping([("bbox1", "host1", script)], [])
+    assert said == [{"node": "bbox1", "out": "one\ntwo\nthree\nfour\n"}]
 
 
 def test_commands_find_a_container_that_was_restarted(lab: Lab, tmp_path: Path) -> None:

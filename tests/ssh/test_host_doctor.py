@@ -156,6 +156,7 @@ def test_observed_host_is_left_as_it_is(bed: Testbed, tmp_path: Path) -> None:
     assert bed.on("host1", "sh", "-c", flags).stdout == before
 
 
+@pytest.mark.usefixtures("machines_are_here")
 def test_python_of_containers_is_newer() -> None:
     """3.9 is enough for a gateway, and not for a host that carries containers."""
     old = old_python("3.9")

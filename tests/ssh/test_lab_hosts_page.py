@@ -1,4 +1,4 @@
-"""docs/lab-hosts.md: its commands take three machines to a green `harness doctor`, as written."""
+"""docs/lab-hosts.md: its commands take three machines to a report of a night, as written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ mount -t tmpfs tmpfs /mnt
 mkdir /mnt/home /mnt/work /mnt/lab
 mount -t overlay -o lowerdir=$HOME,upperdir=/mnt/home,workdir=/mnt/work overlay ~
 mkdir -p -m 700 ~/.ssh
-cp -r {checkout}/topologies /mnt/lab
+cd {checkout}
+cp -r topologies suites examples conftest.py pyproject.toml /mnt/lab
 cd /mnt/lab
 """
 """What the page's reader has: a home, which ends with the test, and a checkout."""
@@ -39,14 +40,19 @@ def bed(machines_are_here: None) -> Iterator[Testbed]:  # noqa: ARG001 - it skip
         yield fresh
 
 
-def test_page_leads_to_a_lab_that_lacks_nothing(bed: Testbed, tmp_path: Path) -> None:
+def test_page_leads_to_a_night_on_a_lab_that_lacks_nothing(bed: Testbed, tmp_path: Path) -> None:
     """Each command ends well, in its order; after the keys are there no other way in is left."""
     script = tmp_path / "page"
     script.write_text(_script(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     done = bed.run("unshare", "--mount", "bash", "-x", str(script))
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.rstrip().endswith("nothing required is missing")
+    assert "nothing required is missing" in done.stdout
     assert re.search(r"^host1 +privilege +root by sudo", done.stdout, re.MULTILINE)
+    night = re.findall(
+        r"^PASS lab-hosts on ssh, kernel .*: all \d+ cells proved", done.stdout, re.MULTILINE
+    )
+    assert len(night) == 3, done.stdout[-2000:]
+    assert done.stdout.splitlines()[-1].startswith("0 removed from ")
 
 
 def test_every_command_of_the_page_has_its_place() -> None:

@@ -132,6 +132,7 @@ def test_noise_of_a_login_is_passed_over(bed: Testbed) -> None:
         bed.reboot("gateway")
 
 
+@pytest.mark.usefixtures("machines_are_here")
 def test_old_python_is_refused_with_its_version() -> None:
     """A python3 that is too old says which it is, and where to name another."""
     old = sorted(Path("~/.pyenv/versions").expanduser().glob("3.8.*/bin/python3.8"))

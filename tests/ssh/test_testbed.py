@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from harness.testbed import MACHINES, Layout, Testbed
+from tests.conftest import found
 from tests.lab import snapshot
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -86,14 +89,18 @@ def test_old_python_is_the_machines(testbed: Testbed) -> None:
     assert wanted is None or said.stdout.strip() == "(3, 9)"
 
 
+@pytest.mark.usefixtures("machines_are_here")
 def test_exit_code_is_the_commands() -> None:
     """What runs beside the machines ends `python -m harness.testbed` as it ends itself."""
     argv = [sys.executable, "-m", "harness.testbed", "--no-docker", "--", "sh", "-c", "exit 7"]
     assert subprocess.run(argv, check=False, timeout=60).returncode == 7
 
 
+@pytest.mark.usefixtures("machines_are_here")
 def test_nothing_is_left_when_its_first_process_is_killed() -> None:
     """With engines running too: no process, namespace, mount or control group stays."""
+    if not found("dockerd"):
+        pytest.skip("no dockerd on this machine")
     before = snapshot.take()
     bed = Testbed(Layout())
     assert bed.on("host1", "docker", "version").returncode == 0

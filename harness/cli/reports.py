@@ -1,0 +1,62 @@
+"""Verbs about all run folders of a directory."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from harness.cli.runs import json_option
+
+KEPT = 30
+"""A month of nightly runs."""
+MB = 1e6
+
+
+@click.group(epilog="Example: harness reports prune --keep 30")
+def reports() -> None:
+    """Look after the run folders that have been written."""
+
+
+@reports.command(epilog="Example: harness reports prune reports/ --keep 30 --days 90")
+@click.argument("directory", type=click.Path(path_type=Path), default=Path("reports"))
+@click.option(
+    "--keep", type=click.IntRange(min=0), default=KEPT, show_default=True,
+    help="So many of the newest stay in any case.",
+)  # fmt: skip
+@click.option("--days", type=click.FloatRange(min=0), help="Runs of the last so many days stay.")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and leave it.")
+@json_option
+def prune(
+    directory: Path,
+    keep: int,
+    days: float | None,
+    dry_run: bool,  # noqa: FBT001 - click calls it by name
+    as_json: bool,  # noqa: FBT001 - click calls it by name
+) -> None:
+    """Remove old run folders from DIRECTORY, by default `reports/`.
+
+    The newest stay, and what `latest` points at; nothing but run folders is ever removed.
+    """
+    from harness.report import prune as pruning
+
+    found = pruning.runs(directory)
+    age = None if days is None else timedelta(days=days)
+    old = pruning.outdated(found, keep, age, datetime.now(UTC))
+    size = sum(map(pruning.octets, old))
+    for run in old if not dry_run else ():
+        pruning.remove(run)
+    names = [run.folder.name for run in old]
+    if as_json:
+        told = {"removed": names, "octets": size, "kept": len(found) - len(old), "dry_run": dry_run}
+        click.echo(json.dumps(told, indent=2))
+        return
+    for name in names:
+        click.echo(name)
+    verb = "would go from" if dry_run else "removed from"
+    click.echo(f"{len(old)} {verb} {directory} ({size / MB:.1f} MB), {len(found) - len(old)} stay")
+
+
+VERBS = (reports,)
