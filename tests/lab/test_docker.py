@@ -31,7 +31,7 @@ MACHINES = (Path("/etc/docker"), Path("/opt"), Path("/var/lib"), Path("/run"))
 """Where engines and containerd write if nobody prevents it."""
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _needs_docker() -> None:
     for program in ("dockerd", "busybox"):
         if not shutil.which(program, path=doctor.search_path()):

@@ -33,7 +33,7 @@ ELSEWHERE = ("macvlan-two-host",)
 PROBES = "--lab-probe=arp,ndp,icmp,icmp6"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _needs_docker() -> None:
     for program in ("dockerd", "busybox"):
         if not shutil.which(program, path=doctor.search_path()):
