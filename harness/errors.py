@@ -12,6 +12,7 @@ HarnessError
 │   ├── HostUnusable      a lab host cannot be reached, or has no worker
 │   ├── WorkerFailed      something broke inside a call; the worker is still there
 │   └── WorkerLost        the worker went away in the middle of its work
+├── CannotCompare         two runs have nothing in common (exit code 3)
 └── BuildError            a step of the plan failed; carries the step and the kernel's answer
 
 A wrong network is none of these: it is a verdict.
@@ -100,6 +101,13 @@ class WorkerFailed(MachineError):
 
 class WorkerLost(MachineError):
     """The worker ended while it was needed."""
+
+
+class CannotCompare(HarnessError):
+    """No cell is in both of two runs."""
+
+    def __init__(self, old: str, new: str) -> None:
+        super().__init__(f"no cell is in both runs, so there is nothing to compare: {old}; {new}")
 
 
 class BuildError(HarnessError):

@@ -5,7 +5,7 @@ Every verb imports what it needs when it runs, so that help and `list` answer at
 
 from __future__ import annotations
 
-from harness.cli import causes, explain, faults, labs, reports, runs, topologies
+from harness.cli import causes, compare, explain, faults, labs, reports, runs, topologies
 from harness.cli.boundary import Program
 
 cli = Program(
@@ -30,6 +30,7 @@ verbs = (
     *explain.VERBS,
     *causes.VERBS,
     *faults.VERBS,
+    *compare.VERBS,
     *reports.VERBS,
 )
 for verb in verbs:
