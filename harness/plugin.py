@@ -69,6 +69,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="stop at the first failure, with a shell in the node that it points at",
     )
     add("--lab-reports", metavar="DIR", default="reports", help="folder for run folders")
+    add(
+        "--lab-baseline",
+        metavar="RUN",
+        help="say what changed since this run; `good`: since the one `harness baseline set` keeps",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -309,6 +314,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         write(terminal(finished.report, str(finished.folder), terminalreporter.hasmarkup))
         if terminalreporter.config.option.lab_keep:
             write(kept_line(finished.kept, stash[SESSION].topology.endpoints[0].name))
+        if finished.compared:
+            terminalreporter.write_sep("=", "since the baseline")
+            write(finished.compared.rstrip())
     measured = _measured(terminalreporter)
     if measured:
         terminalreporter.write_sep("=", "measured")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import time
@@ -14,8 +15,15 @@ from typing import Any
 from harness import __version__, topology
 from harness.causes import merged
 from harness.conductor import StageResult
+from harness.diff import compare
+from harness.diff.text import markdown, text
+from harness.errors import CannotCompare
 from harness.report import folder
+from harness.report.document import document
 from harness.report.model import Run, RunReport
+
+TEXT = "diff.txt"
+"""Of a run folder: what changed since the baseline."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +78,31 @@ def report(
     )
 
 
+def compared(baseline: dict[str, Any], found: RunReport) -> dict[str, str]:
+    """What a run changed since its baseline, as the files of the run folder that say it."""
+    try:
+        difference = compare(baseline, document(found))
+    except CannotCompare as error:
+        return {TEXT: f"{error}\n"}
+    return {
+        TEXT: f"{text(difference)}\n",
+        "diff.md": f"{markdown(difference)}\n",
+        "diff.json": json.dumps(difference.as_json(), indent=1),
+    }
+
+
 def write(
     head: Head,
     found: RunReport,
     captures: Mapping[str, bytes],
-    records: Mapping[str, bytes],
+    texts: Mapping[str, str],
     directory: Path,
 ) -> Path:
-    """Write the run folder; all that `harness judge` needs is in it."""
-    extra = {"evidence/topology.yaml": head.topology_text}
-    extra |= {f"evidence/{name}-record.json": octets.decode() for name, octets in records.items()}
+    """Write the run folder; all that `harness judge` needs is in it, and `texts` by their path."""
+    extra = {"evidence/topology.yaml": head.topology_text, **texts}
     return folder.write(found, captures, extra, directory)
+
+
+def recorded(records: Mapping[str, bytes]) -> dict[str, str]:
+    """What verdicts were made of, as files of the run folder."""
+    return {f"evidence/{name}-record.json": octets.decode() for name, octets in records.items()}

@@ -6,7 +6,10 @@ and tests no lab pays for nothing.
 
 from __future__ import annotations
 
+import argparse
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from _pytest.mark.structures import ParameterSet
@@ -19,6 +22,8 @@ from harness.errors import HarnessError, InputError
 from harness.flow import Stage
 from harness.keys import NO_ENGINES, NOT_ITS_OWN, OF_ENGINES, SESSION, UNUSABLE
 from harness.matrix import ALL_KINDS
+from harness.report import baselines
+from harness.report.folder import read_document
 from harness.session import Session
 from harness.spread import worker_of
 
@@ -149,7 +154,18 @@ def _open(config: pytest.Config) -> Session:
         known = ", ".join(possible)
         raise InputError(f"this lab has no stage {option.lab_stage} to test, only {known}")
     kinds = _kinds(option.lab_probe) if option.lab_probe else ALL_KINDS
-    return Session(lab, chosen, argv(config), worker_of(config), kinds)
+    session = Session(lab, chosen, argv(config), worker_of(config), kinds)
+    session.baseline = _baseline(option, lab)
+    return session
+
+
+def _baseline(option: argparse.Namespace, lab: labs.Source) -> dict[str, Any] | None:
+    """The run to compare with; none on the first night of `good`."""
+    wish = option.lab_baseline
+    if wish == baselines.GOOD:
+        found = baselines.find(Path(option.lab_reports), lab.topology.name, lab.backend)
+        return read_document(found) if found else None
+    return read_document(Path(wish)) if wish else None
 
 
 def _kinds(wish: str) -> frozenset[str]:

@@ -42,6 +42,8 @@ class Finished:
     folder: Path
     kept: str = ""
     """The name of the lab, if it is still up."""
+    compared: str = ""
+    """What changed since the baseline, for a person; empty if there is none."""
 
 
 class Session:
@@ -68,6 +70,8 @@ class Session:
             self.head = replace(self.head, id=f"{self.head.id}-{worker}")
         self.asks_cells = False
         """Whether any test asks for a cell: then a run without a verdict is no pass."""
+        self.baseline: dict[str, Any] | None = None
+        """The report.json of the run that this one is compared with."""
         self._source = source
         self._conductor: Conductor | None = None
         self._broken: set[str] = set()
@@ -177,9 +181,10 @@ class Session:
         facts = lab.facts if lab else {}
         left = (*self._before.leftovers(), *(lab.leftovers if lab else ()))
         report = reporting.report(self.head, facts, results, left, failures)
-        kept = (self._conductor.captures, self._conductor.records)
-        folder = reporting.write(self.head, report, *kept, reports)
-        return Finished(report, folder, self._source.kept())
+        compared = reporting.compared(self.baseline, report) if self.baseline else {}
+        texts = reporting.recorded(self._conductor.records) | compared
+        folder = reporting.write(self.head, report, self._conductor.captures, texts, reports)
+        return Finished(report, folder, self._source.kept(), compared.get(reporting.TEXT, ""))
 
     def _reading(self, stage: Stage, ask: Ask) -> object:
         found = self._parsed(stage, f"{stage}/{ask.node}/{ask.kind}/before")

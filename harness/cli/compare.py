@@ -1,4 +1,4 @@
-"""`harness diff`: what changed between two runs."""
+"""`harness diff` and `harness baseline`: what changed, and since which run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from pathlib import Path
 import click
 
 from harness.cli.runs import json_option
+
+reports_option = click.option(
+    "--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True,
+    help="The folder of run folders.",
+)  # fmt: skip
 
 
 @click.command(epilog="Example: harness diff reports/20261127T030000Z-1f reports/latest")
@@ -41,4 +46,55 @@ def diff(
     sys.exit(found.exit_code)
 
 
-VERBS = (diff,)
+@click.group(epilog="Example: harness baseline set reports/latest")
+def baseline() -> None:
+    """Keep a good run, by topology, backend and machine, that later ones are compared with.
+
+    `pytest suites/ --lab-baseline good` says what changed since; `harness reports prune` leaves it.
+    """
+
+
+@baseline.command("set", epilog="Example: harness baseline set reports/latest")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Keep also a run in which not all was proved.")
+def set_(run: Path, force: bool) -> None:  # noqa: FBT001 - click calls it by name
+    """Keep RUN, in place of the one that was kept for its topology and backend."""
+    from harness.report.baselines import keep
+
+    link = keep(run, failed_too=force)
+    click.echo(f"{link} is {link.resolve().name}")
+
+
+@baseline.command(epilog="Example: harness baseline show macvlan-two-host")
+@click.argument("topology")
+@click.option("--backend", default="netns", show_default=True, help="How endpoints were made.")
+@reports_option
+def show(topology: str, backend: str, reports: Path) -> None:
+    """Print the run folder that is kept for a TOPOLOGY's name on this machine."""
+    from harness.errors import InputError
+    from harness.report.baselines import find
+
+    found = find(reports, topology, backend)
+    if found is None:
+        raise InputError(
+            f"no baseline of {topology} on {backend} in {reports}; `harness baseline set RUN`"
+        )
+    click.echo(found)
+
+
+@baseline.command("list", epilog="Example: harness baseline list")
+@reports_option
+@json_option
+def list_(reports: Path, as_json: bool) -> None:  # noqa: FBT001 - click calls it by name
+    """List what is kept."""
+    from harness.report.baselines import kept
+
+    found = {name: str(run) for name, run in kept(reports)}
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for name, run in found.items():
+        click.echo(f"{name}: {run}")
+
+
+VERBS = (diff, baseline)

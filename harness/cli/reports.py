@@ -38,7 +38,7 @@ def prune(
 ) -> None:
     """Remove old run folders from DIRECTORY, by default `reports/`.
 
-    The newest stay, and what `latest` points at; nothing but run folders is ever removed.
+    The newest stay, what `latest` points at, and baselines; only run folders are ever removed.
     """
     from harness.report import prune as pruning
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from harness.errors import RunFolderError
+from harness.report.baselines import FOLDER
 from harness.report.folder import LATEST, REPORT
 
 NAME = re.compile(r"(\d{8}T\d{6}Z)-[A-Za-z0-9._-]+")
@@ -46,19 +47,19 @@ def outdated(
 ) -> tuple[Run, ...]:
     """Those to remove: not among the `keep` newest and, if an `age` is given, begun before that.
 
-    What `latest` points at stays as well.
+    What `latest` points at stays as well, and a baseline.
     """
     old = []
     for place, run in enumerate(found):
-        kept = place < keep or _is_latest(run) or (age is not None and now - run.began <= age)
+        kept = place < keep or _is_pointed_at(run) or (age is not None and now - run.began <= age)
         if not kept:
             old.append(run)
     return tuple(old)
 
 
-def _is_latest(run: Run) -> bool:
-    link = run.folder.with_name(LATEST)
-    return link.is_symlink() and link.readlink().name == run.folder.name
+def _is_pointed_at(run: Run) -> bool:
+    links = (run.folder.with_name(LATEST), *(run.folder.with_name(FOLDER)).glob("[!.]*"))
+    return any(link.is_symlink() and link.readlink().name == run.folder.name for link in links)
 
 
 def octets(run: Run) -> int:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from harness.cli import cli
 from harness.diff import Change, compare
 from harness.report.folder import read_document
 
@@ -64,6 +66,36 @@ def test_runs_of_one_kernel_are_alike(first: Path, tmp_path: Path) -> None:
         assert (code, facts[:2], facts[2]) == (0, ["0", "regressions;"], "0"), said
         assert ", 0 of " in said
         assert int(facts[-4]) > 1000
+
+
+def test_a_run_says_what_changed_since_its_baseline(first: Path, tmp_path: Path) -> None:
+    """Given as a run folder, or the good one that is kept; on its first night there is none."""
+    quick = ("--lab-stage", "isolated", "-k", "test_same_vlan")
+    alone = run(tmp_path, *quick, "--lab-baseline", "good")
+    assert not (alone / "diff.txt").exists()
+    assert CliRunner().invoke(cli, ["baseline", "set", str(alone)]).exit_code == 0
+    compared = run(tmp_path, *quick, "--lab-baseline", "good")
+    said = (compared / "diff.txt").read_text()
+    assert f"old: {alone.name.rpartition('-')[2]} (" in said
+    assert "0 regressions; 0 of " in said
+    other = run(tmp_path, *quick, "--lab-baseline", str(first))
+    changes = json.loads((other / "diff.json").read_text())["changes"]
+    assert {one["kind"] for one in changes} == {"only-old", "run"}  # and what is not applicable
+    assert (other / "diff.md").read_text().startswith("**0 regressions; 0 of ")
+
+
+def test_a_baseline_that_is_not_there_is_said_before_anything_is_built(tmp_path: Path) -> None:
+    """As a mistake in what was given."""
+    argv = [sys.executable, "-m", "pytest", "suites", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*argv, "--lab-baseline", "nowhere", "--lab-reports", str(tmp_path)], cwd=ROOT,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "nowhere: no such run folder" in done.stdout + done.stderr) == (
+        4,
+        True,
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def cell(found: Document, name: str) -> Document:

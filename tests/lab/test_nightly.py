@@ -51,7 +51,13 @@ def test_a_good_night_is_told_in_a_line(settings: dict[str, str]) -> None:
     code, told = night(settings)
     assert (code, told.count("\n")) == (0, 1)
     assert told.startswith("PASS macvlan-two-host on netns, kernel ")
-    assert [path.name for path in Path(settings["REPORTS"]).glob("2020*")] == []
+    reports = Path(settings["REPORTS"])
+    assert [path.name for path in reports.glob("2020*")] == []
+    (kept,) = (reports / "baselines").iterdir()
+    assert kept.resolve() == (reports / "latest").resolve()
+    assert night(settings)[0] == 0
+    assert "0 regressions; 0 of " in (reports / "latest" / "diff.txt").read_text()
+    assert kept.resolve() == (reports / "latest").resolve()
 
 
 def test_a_wrong_network_is_told(settings: dict[str, str]) -> None:

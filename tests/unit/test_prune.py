@@ -112,3 +112,11 @@ def test_what_cannot_be_removed_is_said(reports: Path) -> None:
     one.folder.rmdir()
     with pytest.raises(RunFolderError, match="run28: No such file or directory"):
         prune.remove(one)
+
+
+def test_a_baseline_stays(reports: Path) -> None:
+    """However old it is."""
+    (reports / "baselines").mkdir()
+    (reports / "baselines" / "lab.netns.here").symlink_to("../20261125T030000Z-run25")
+    found = prune.outdated(prune.runs(reports), 0, None, NOW)
+    assert [one.folder.name[-2:] for one in found] == ["27", "26"]
