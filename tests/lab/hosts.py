@@ -54,7 +54,7 @@ class Bench:
     def run(self, topology: Path = SHIPPED, *more: str) -> tuple[int, str]:
         """Run the suites; exit code, and what was printed."""
         argv = self.command(topology, *more)
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=150)
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=240)
         return done.returncode, done.stdout + done.stderr
 
     @property

@@ -174,7 +174,7 @@ def test_kills_leave_nothing(
             with suppress(ProcessLookupError):
                 os.kill(random.Random(seed).choice(under), 9)
         run.wait(END_S)
-    assert snapshot.wait_until_clean(untouched, 5.0) == ()
+    assert snapshot.wait_until_clean(untouched) == ()
 
 
 OWN = r"""

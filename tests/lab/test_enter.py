@@ -19,7 +19,7 @@ from harness.machines import enter, registry
 from tests.lab import snapshot
 
 ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
-TALK_S = 5
+TALK_S = 20
 """Longer than any answer on a terminal takes."""
 CONTROLLER = """
 import sys

@@ -27,7 +27,7 @@ from tests.lab.sabotage import ANSWERED, DEAF
 
 ROOT = Path(__file__).parents[2]
 TOPOLOGY = ROOT / "topologies" / "macvlan-two-host.yaml"
-DEADLINE_S = 30
+DEADLINE_S = 90
 SUITES = ("suites/test_same_vlan.py", "suites/test_cross_vlan.py")
 ISOLATED = ("--lab-stage", "isolated")
 

@@ -162,4 +162,4 @@ def test_a_kill_leaves_nothing(untouched: snapshot.Snapshot, tmp_path: Path) -> 
         with suppress(subprocess.TimeoutExpired):
             run.wait(random.Random(4).uniform(1, 2))
         run.kill()
-    assert snapshot.wait_until_clean(untouched, 5.0) == ()
+    assert snapshot.wait_until_clean(untouched) == ()

@@ -25,7 +25,7 @@ KILLS = int(os.environ.get("HARNESS_KILLS", "4"))
 SEEDS = range(KILLS)
 LONGEST_S = 2.2
 """A whole run takes about so long; moments are spread over it."""
-END_S = 20.0
+END_S = 90.0
 """A controller whose worker was killed says so and ends, long before this."""
 
 IN_A_CALL = """

@@ -136,7 +136,7 @@ def test_an_interrupted_run_is_taken_back(bench: Bench, seconds: float) -> None:
     )  # fmt: skip
     time.sleep(seconds)  # wherever it is then
     os.killpg(running.pid, signal.SIGINT)
-    said, _ = running.communicate(timeout=60)  # its end, not that of who entered the namespace
+    said, _ = running.communicate(timeout=180)  # its end, not that of who entered the namespace
     assert "Traceback" not in said
     assert "passed in" not in said
     assert changed(before, bench.look()) == []

@@ -17,7 +17,7 @@ from tests.lab import snapshot
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "topologies" / "macvlan-two-host.yaml"
 NAME = f"kept-{os.getpid()}"
-DEADLINE_S = 30
+DEADLINE_S = 90
 
 
 @pytest.fixture

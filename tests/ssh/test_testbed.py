@@ -105,7 +105,7 @@ def test_nothing_is_left_when_its_first_process_is_killed() -> None:
     bed = Testbed(Layout())
     assert bed.on("host1", "docker", "version").returncode == 0
     bed.close()
-    assert snapshot.wait_until_clean(before, 10) == ()
+    assert snapshot.wait_until_clean(before) == ()
 
 
 def test_nothing_listens_on_the_carrying_machine(testbed: Testbed) -> None:

@@ -188,7 +188,7 @@ def test_a_registry_that_says_nothing_is_an_error_in_time(silent: str) -> None:
     began = time.monotonic()
     with pytest.raises(MachineError, match=rf"no answer from {silent} within"):
         images.find(f"{silent}/x")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_the_default_image_falls_back(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
