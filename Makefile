@@ -5,7 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 comma := ,
 # What decides is pure, and every branch of it is tested without a lab.
-PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon catalogue causes commands controls diagnosis/* diff/* dockerstate \
+PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon boot/* catalogue causes commands controls diagnosis/* diff/* dockerstate \
 	endpoints/docker endpoints/engine_errors endpoints/gateway endpoints/lab_host endpoints/namespace endpoints/reference \
 	endpoints/refusals errors expectations faults/change faults/example faults/fault faults/filters faults/grammar faults/listing \
 	faults/opinion faults/predict faults/table faults/tried flow forwarding frame/* hoststate judge layer2 machines/ssh_errors matrix networks normal observe \

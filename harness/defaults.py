@@ -8,6 +8,8 @@ from harness.errors import InputError
 
 DEFAULT_TOPOLOGY = "topologies/macvlan-two-host.yaml"
 BACKENDS = ("netns", "docker", "ssh")
+FORMATS = ("ifupdown", "networkd")
+"""Who makes the links of a host when it starts."""
 STAGES = ("isolated", "routed", "undone")
 """The values of `flow.Stage`, which is not imported to print help."""
 

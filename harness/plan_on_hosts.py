@@ -52,24 +52,31 @@ def refuse(topology: Topology) -> None:
             f"--backend ssh: {topology.name} does not say where {', '.join(silent)} can be "
             "reached; give each an `ssh: USER@HOST`"
         )
+    said = unfit(topology)
+    if said:
+        raise InputError(f"--backend ssh: {said}")
+
+
+def unfit(topology: Topology) -> str:
+    """What of a topology no machine of its own can have, in a sentence; nothing if all can be."""
     if topology.engines:
-        name = next(iter(topology.engines))
-        raise InputError(f"--backend ssh: {name} has its engine already; leave `engine` out")
+        return f"{next(iter(topology.engines))} has its engine already; leave `engine` out"
     for vlan in topology.vlans:
         if vlan.mode == "passthru":
-            raise InputError(f"--backend ssh: VLAN {vlan.id} cannot be passthru on a shared trunk")
+            return f"VLAN {vlan.id} cannot be passthru on a shared trunk"
         if vlan.parent:
-            raise InputError(f"--backend ssh: leave `parent: engine` of VLAN {vlan.id} out")
+            return f"leave `parent: engine` of VLAN {vlan.id} out"
     for host in topology.hosts:
         if host.hairpin:
-            raise InputError(f"--backend ssh: the switch port of {host.name} is not ours to set")
+            return f"the switch port of {host.name} is not ours to set"
+    return ""
 
 
 def asked(topology: Topology, host: Host) -> dict[str, Any]:
     """What is to be known of a host beforehand: `calls.survey` answers it."""
     return {
         "trunk": topology.trunk,
-        "links": [topology.subinterface(vlan_id) for vlan_id in _made(topology, host.name)],
+        "links": [topology.subinterface(vlan_id) for vlan_id in legs(topology, host.name)],
         "sysctls": list(SET_BACK),
     }
 
@@ -141,7 +148,7 @@ def undo(steps: Iterable[Step]) -> tuple[Step, ...]:
     return tuple(step["undo"] for step in reversed(tuple(steps)) if step["undo"])
 
 
-def _made(topology: Topology, host: str) -> tuple[int, ...]:
+def legs(topology: Topology, host: str) -> tuple[int, ...]:
     """The VLANs whose sub-interfaces a host gets in any stage."""
     routed = [vlan_id for spec in topology.configured if spec.host == host
               for vlan_id, _ in spec.addresses]  # fmt: skip
@@ -155,10 +162,10 @@ def _link_up(topology: Topology, host: str) -> Step:
 
 def _subinterface(topology: Topology, host: str, vlan_id: int) -> list[Step]:
     made = plan.vlan(topology, host, vlan_id)
-    return [made, _settings(host, made["name"], ipv6=topology.has_ipv6(host))]
+    return [made, settings(host, made["name"], ipv6=topology.has_ipv6(host))]
 
 
-def _settings(host: str, link: str, *, ipv6: bool) -> Step:
+def settings(host: str, link: str, *, ipv6: bool) -> Step:
     """What is set of a sub-interface; of a kernel without IPv6 nothing of that."""
     named = link.replace(".", "/")
     values = {key.format(named): value for key, value in SUBINTERFACE.items()}
@@ -172,7 +179,7 @@ def _on_host(topology: Topology, spec: Gateway, step: Step, found: dict[str, Any
     """A step of a router in a private lab, as a machine that has more to do can bear it."""
     if step["do"] == "vlan":
         ipv6 = topology.has_ipv6(spec.host)
-        return [step, _settings(spec.host, step["name"], ipv6=ipv6)]
+        return [step, settings(spec.host, step["name"], ipv6=ipv6)]
     if step["do"] == "sysctl":
         was = {key: found["sysctls"].get(key, "0") for key in step["values"]}
         return [] if was == step["values"] else [{**step, "was": was}]

@@ -221,6 +221,30 @@ def test_apt_lists_are_fetched_only_when_something_is_missing(sandbox: Sandbox) 
     assert sandbox.calls("apt-get")[0] == "apt-get update -q"
 
 
+def test_ifupdown_is_unpacked_and_not_installed(sandbox: Sandbox) -> None:
+    """Once, for tests alone; no package manager is asked to change this machine."""
+    sandbox.stub("apt-get", ": >ifupdown_0.8.41_amd64.deb")
+    sandbox.stub("dpkg-deb")
+    assert sandbox.setup().returncode == 0
+    assert sandbox.calls("apt-get") == []
+    for _ in range(2):
+        assert sandbox.setup("dev").returncode == 0
+    assert sandbox.calls("apt-get") == ["apt-get download -q ifupdown"]
+    assert sandbox.calls("dpkg-deb") == ["dpkg-deb -x ifupdown_0.8.41_amd64.deb ."]
+    assert (sandbox.checkout / ".venv/ifupdown/ifupdown_0.8.41_amd64.deb").exists()
+
+
+def test_ifupdown_may_be_out_of_reach(sandbox: Sandbox) -> None:
+    """That is said once, with why and what to do; all the rest is there."""
+    sandbox.stub("apt-get", "echo E: Unable to locate package ifupdown", code=100)
+    sandbox.stub("dpkg-deb")
+    said = sandbox.setup("dev")
+    assert said.returncode == 0
+    assert "no ifupdown to test with (E: Unable to locate package ifupdown);" in said.stdout
+    assert "rm -r .venv/ifupdown" in said.stdout
+    assert sandbox.setup("dev").stdout == ""
+
+
 def test_debians_python_without_ensurepip_gets_python3_venv(sandbox: Sandbox) -> None:
     """Debian's python3 can make no venv before python3-venv is there; then it does."""
     flag = sandbox.checkout / "has-venv"
