@@ -14,6 +14,7 @@ import harness
 from harness import doctor
 from harness.testbed import Testbed
 from tests.conftest import found
+from tests.lab.uml import script
 
 UNPACKED = Path(sys.prefix, "ifupdown", "sbin", "ifup")
 """Where `scripts/setup dev` puts Debian's ifup, which is installed nowhere."""
@@ -65,9 +66,3 @@ def furnish(bed: Testbed, machine: str) -> None:
         inner = lib / "harness" if module.name == "worker" else lib
         shutil.copytree(module, inner / module.name, ignore=shutil.ignore_patterns("__pycache__"))
     script(own / "ip", LINKS.replace("@IP@", found("ip") or "ip"))
-
-
-def script(path: Path, text: str) -> None:
-    """An executable file."""
-    path.write_text(text)
-    path.chmod(0o755)

@@ -7,9 +7,7 @@ kernel needs no BPF for it, to an ordinary user.
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,25 +17,12 @@ from typing import Any
 
 import pytest
 
+from tests.lab import uml
 from tests.lab.ordinary import OPEN, ROOT
 
 DEADLINE_S = 400
 """It takes some 90 s where nothing else runs."""
 
-INIT = """#!/bin/sh
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/run
-export PYTHONDONTWRITEBYTECODE=1
-echo {modprobe} > /proc/sys/kernel/modprobe
-sh {work}/main > {work}/trace 2>&1
-echo o > /proc/sysrq-trigger
-read -r nothing < /proc/kmsg
-exec sleep 1000
-"""
-MODPROBE = """#!/bin/sh
-exec {real} -d {base} "$@"
-"""
 MAIN = """
 echo 0 > /proc/sys/user/max_user_namespaces
 own {python} -m harness up > {work}/up 2>&1
@@ -78,48 +63,20 @@ def outcomes(reports: Path) -> dict[str, tuple[str, str]]:
     return {cell["id"]: (cell["observed"], cell["verdict"]) for cell in document["cells"]}
 
 
-def script(path: Path, text: str) -> Path:
-    """An executable file."""
-    path.write_text(text)
-    path.chmod(0o755)
-    return path
-
-
 @pytest.fixture(scope="module")
 def work() -> Iterator[Path]:
     """The folder with all that was done on the other kernel, in one boot."""
-    linux, modprobe = shutil.which("linux.uml"), shutil.which("modprobe")
-    if linux is None or modprobe is None:
-        pytest.skip("linux.uml or modprobe is missing (Debian: user-mode-linux, kmod)")
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        boot(Path(linux), modprobe, Path(folder))
+        words = {
+            "python": shlex.quote(sys.executable),
+            "work": shlex.quote(folder),
+            "suites": shlex.join(SUITES),
+            "tests": shlex.join(TESTS),
+            "modprobe": "{modprobe}",
+        }
+        uml.boot(Path(folder), OPEN + MAIN.format(**words), deadline_s=DEADLINE_S)
         yield Path(folder)
-
-
-def boot(linux: Path, modprobe: str, work: Path) -> None:
-    """Have the other kernel carry out MAIN."""
-    modules = linux.parents[1] / "lib" / "uml" / "modules"
-    base = work / "base"
-    (base / "lib").mkdir(parents=True)
-    (base / "lib" / "modules").symlink_to(modules)
-    real = MODPROBE.format(real=shlex.quote(modprobe), base=shlex.quote(str(base)))
-    words = {
-        "modprobe": script(work / "modprobe", real),
-        "python": sys.executable,
-        "work": work,
-    }
-    quoted = {name: shlex.quote(str(path)) for name, path in words.items()}
-    quoted["suites"] = shlex.join(SUITES)
-    quoted["tests"] = shlex.join(TESTS)
-    script(work / "main", OPEN + MAIN.format(**quoted))
-    init = script(work / "init", INIT.format(**quoted))
-    subprocess.run(
-        [str(linux), "mem=1024M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw",
-         f"init={init}", "con=null", "con0=null", "ssl=null", "quiet"],
-        stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=DEADLINE_S,
-        env={**os.environ, "TMPDIR": str(work)},
-    )  # fmt: skip
 
 
 def test_ordinary_user_has_the_same_cells(work: Path, tmp_path: Path) -> None:

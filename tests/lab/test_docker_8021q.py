@@ -9,7 +9,6 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab import uml
 from tests.lab.broken import ROOT
-from tests.lab.test_8021q import MODPROBE, script
 
 DEADLINE_S = 400
 """It takes some 30 s where nothing else runs."""
@@ -35,26 +34,15 @@ endpoints:
   bbox1: {host: host1, vlan: 10, address: 172.16.10.10}
   bbox2: {host: host2, vlan: 10, address: 172.16.10.11}
 """
-INIT = """#!/bin/sh
-mount -t proc proc /proc
-mount -t sysfs sys /sys
+MAIN = """
 mount -t tmpfs tmpfs /run
 mount -t tmpfs cgroup /sys/fs/cgroup
 for each in cpu cpuacct blkio memory devices freezer net_cls pids; do
     mkdir /sys/fs/cgroup/$each
     mount -t cgroup -o $each cgroup /sys/fs/cgroup/$each
 done
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/run
-export PYTHONDONTWRITEBYTECODE=1
-echo {modprobe} > /proc/sys/kernel/modprobe
 ip link set lo up
 cd {root}
-sh {work}/main > {work}/trace 2>&1
-echo o > /proc/sysrq-trigger
-read -r nothing < /proc/kmsg
-exec sleep 1000
-"""
-MAIN = """
 {python} -m harness up {work}/lab.yaml --backend docker --name own > {work}/up 2>&1
 parent() {{ {python} -m harness exec host1 -- ip -json -details link show type vlan; }}
 parent > {work}/before
@@ -76,36 +64,15 @@ engine.networks.get("mac_net10").remove()
 @pytest.fixture(scope="module")
 def work() -> Iterator[Path]:
     """The folder with all that was done on the other kernel, in one boot."""
-    programs = {name: shutil.which(name) for name in ("linux.uml", "modprobe", "dockerd")}
-    missing = [name for name, path in programs.items() if path is None]
-    if missing or os.geteuid() != 0:
-        pytest.skip(f"needs root, and {', '.join(missing) or 'nothing else'}")
+    if os.geteuid() != 0 or shutil.which("dockerd") is None:
+        pytest.skip("needs root, and dockerd")
     with tempfile.TemporaryDirectory() as folder:
-        boot(Path(str(programs["linux.uml"])), str(programs["modprobe"]), Path(folder))
+        words = {"python": sys.executable, "work": folder, "root": ROOT}
+        (Path(folder) / "lab.yaml").write_text(TOPOLOGY)
+        (Path(folder) / "remove.py").write_text(REMOVE)
+        main = MAIN.format(**{name: shlex.quote(str(word)) for name, word in words.items()})
+        uml.boot(Path(folder), main, deadline_s=DEADLINE_S)
         yield Path(folder)
-
-
-def boot(linux: Path, modprobe: str, work: Path) -> None:
-    """Have the other kernel carry out MAIN."""
-    (work / "base" / "lib").mkdir(parents=True)
-    modules = linux.parents[1] / "lib" / "uml" / "modules"
-    (work / "base" / "lib" / "modules").symlink_to(modules)
-    real = MODPROBE.format(real=shlex.quote(modprobe), base=shlex.quote(str(work / "base")))
-    words = {
-        "modprobe": script(work / "modprobe", real), "python": sys.executable, "work": work,
-        "root": ROOT,
-    }  # fmt: skip
-    quoted = {name: shlex.quote(str(path)) for name, path in words.items()}
-    (work / "lab.yaml").write_text(TOPOLOGY)
-    (work / "remove.py").write_text(REMOVE)
-    script(work / "main", MAIN.format(**quoted))
-    init = script(work / "init", INIT.format(**quoted))
-    subprocess.run(
-        [str(linux), "mem=1024M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw",
-         f"init={init}", "con=null", "con0=null", "ssl=null", "quiet"],
-        stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=DEADLINE_S,
-        env={**os.environ, "TMPDIR": str(work)},
-    )  # fmt: skip
 
 
 def links(file: Path) -> list[tuple[str, int]]:
