@@ -40,13 +40,20 @@ def _leg(given: Given, leg: Leg, sysctls: str) -> Iterator[str]:
     yield f"auto {leg.name}"
     yield f"iface {leg.name} inet {'static' if own else 'manual'}"
     yield f"    vlan-raw-device {given.trunk}"
-    yield from (f"    address {one}" for one in own)
+    for one in own:
+        yield from _address(leg, one)
     yield f"    mtu {leg.mtu}"
     yield f"    up sysctl -q -e -p {sysctls}"
     yield from (f"    up ip route replace {dst} via {via}" for dst, via in leg.routes)
     for one in leg.addresses:
         if one not in own:
             yield f"iface {leg.name} inet6 static"
-            yield f"    address {one}"
+            yield from _address(leg, one)
             yield "    dad-attempts 0"
             yield "    accept_ra 0"
+
+
+def _address(leg: Leg, address: str) -> Iterator[str]:
+    """An address; ifup(8) stops at one that is there, as where the lab was set up by hand."""
+    yield f"    address {address}"
+    yield f"    pre-up ip address delete {address} dev {leg.name} 2>/dev/null || true"

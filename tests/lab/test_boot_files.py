@@ -61,6 +61,14 @@ ifup -a && look up
 ifdown eth2 && look down
 ifup eth2 eth2.10 eth2.20 && look again
 ifdown eth2
+ip link set eth2 up
+ip link add link eth2 name eth2.10 type vlan id 10
+ip address add 172.16.10.1/24 dev eth2.10
+ip address add 2001:db8:10::1/64 dev eth2.10 nodad
+iptables -t nat -A POSTROUTING -o eth2.10 -j MASQUERADE
+ip6tables -A FORWARD -i eth2.10 -o eth2.20 -j ACCEPT
+ifup eth2 eth2.10 eth2.20 && look over
+ifdown eth2
 
 [ -x {networkd} ] || exit
 mkdir -p /run/systemd/netif && chown systemd-network: /run/systemd/netif
@@ -152,9 +160,9 @@ RULES = sorted(
 )
 
 
-@pytest.mark.parametrize("moment", ["up", "again"])
+@pytest.mark.parametrize("moment", ["up", "again", "over"])
 def test_ifup_makes_the_links(work: Path, moment: str) -> None:
-    """802.1Q links on eth2, addresses, sysctls and each rule once, however often it went down."""
+    """Links, addresses, sysctls and each rule once: also again, and over what was made by hand."""
     assert links(work, moment) == LINKS
     assert addresses(work, moment) == ADDRESSES
     assert sorted(said(work, f"{moment}.rules").splitlines()) == RULES

@@ -130,6 +130,7 @@ def test_a_gateway_host_routes() -> None:
             "iface eth2.10 inet static\n"
             "    vlan-raw-device eth2\n"
             "    address 172.16.10.1/24\n"
+            "    pre-up ip address delete 172.16.10.1/24 dev eth2.10 2>/dev/null || true\n"
             "    mtu 1500\n"
             "    up sysctl -q -e -p /etc/sysctl.d/90-lab-hosts.conf\n"
             "\n"
@@ -137,6 +138,7 @@ def test_a_gateway_host_routes() -> None:
             "iface eth2.20 inet static\n"
             "    vlan-raw-device eth2\n"
             "    address 172.16.20.1/24\n"
+            "    pre-up ip address delete 172.16.20.1/24 dev eth2.20 2>/dev/null || true\n"
             "    mtu 1500\n"
             "    up sysctl -q -e -p /etc/sysctl.d/90-lab-hosts.conf\n"
         ),
@@ -176,6 +178,7 @@ def test_ipv6_has_addresses_sysctls_and_rules_of_its_own() -> None:
         "    up sysctl -q -e -p /etc/sysctl.d/90-dual-stack.conf\n"
         "iface eth2.10 inet6 static\n"
         "    address 2001:db8:10::1/64\n"
+        "    pre-up ip address delete 2001:db8:10::1/64 dev eth2.10 2>/dev/null || true\n"
         "    dad-attempts 0\n"
         "    accept_ra 0\n"
         "\n"
