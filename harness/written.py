@@ -27,7 +27,7 @@ class Written:
     written: tuple[str, ...]
     """Paths of files that were absent, or had another content of ours."""
     now: tuple[str, ...]
-    """The commands that take them up; none where nothing was written."""
+    """The commands that take all files up, as the host is."""
 
 
 def write(topology: Topology, setups: tuple[Setup, ...]) -> tuple[Written, ...]:
@@ -105,5 +105,4 @@ def _told(setup: Setup, found: dict[str, Any], written: list[str]) -> Written:
     before = [f"rm {shlex.join(found['others'])}"] if found["others"] else []
     if not found["sources"] and any("interfaces.d" in file.path for file in setup.files):
         before.append(f"echo '{SOURCE}' >>/etc/network/interfaces")
-    now = (*before, *(setup.now if before or written else ()))
-    return Written(setup, tuple(written), now)
+    return Written(setup, tuple(written), (*before, *setup.now))

@@ -9,8 +9,8 @@ from harness.boot import rules
 from harness.boot.given import Given, Leg
 
 FOLDER = "/etc/systemd/network"
-ORDER = 10
-"""The first file that matches an interface is the one that counts, by name."""
+ORDER = "05"
+"""The first file that matches an interface is the one that counts, by name; netplan's have 10."""
 
 
 def files(lab: str, given: Given) -> dict[str, str]:

@@ -88,12 +88,13 @@ def test_a_lab_outlasts_a_reboot(bench: Bench) -> None:
 
 
 def test_written_again_nothing_is_new(bench: Bench) -> None:
-    """Every file is as it is to be, so there is nothing to type but what Docker keeps."""
+    """Every file is as it is to be; what takes them up is still told to who has not typed it."""
     before = files(bench)
     done = apply(bench)
     assert done.returncode == 0, done.stderr
     assert ": written" not in done.stdout
-    assert "ifup" not in done.stdout
+    assert done.stdout.count(": as it is to be already\n") == 7
+    assert done.stdout.count("\nifup eth2 eth2.10 eth2.20\n") == 3
     assert files(bench) == before
 
 
@@ -102,9 +103,9 @@ def test_a_lab_that_changes_is_written_anew(bench: Bench) -> None:
     done = apply(bench, SHIPPED, "--host", "gateway", "--format", "networkd")
     assert done.returncode == 0, done.stderr
     assert f"rm {INTERFACES}" in done.stdout.splitlines()
-    assert "gateway: /etc/systemd/network/10-lab-hosts-eth2.10.netdev: written" in done.stdout
+    assert "gateway: /etc/systemd/network/05-lab-hosts-eth2.10.netdev: written" in done.stdout
     assert "gateway: /etc/iptables/lab-hosts.v4: as it is to be already" in done.stdout
-    bench.do("gateway", "rm -r /etc/systemd/network/10-lab-hosts-* /etc/systemd/system/lab-hosts-*")
+    bench.do("gateway", "rm -r /etc/systemd/network/05-lab-hosts-* /etc/systemd/system/lab-hosts-*")
 
 
 def test_rules_come_and_go_with_the_trunk(bench: Bench) -> None:
@@ -119,3 +120,21 @@ def test_rules_come_and_go_with_the_trunk(bench: Bench) -> None:
     bench.do("gateway", "ifdown eth2")
     assert bench.bed.on("gateway", "sh", "-c", rules).stdout == "-A FORWARD -i eth9 -j DROP\n"
     bench.do("gateway", "ifup eth2 eth2.10 eth2.20; iptables -D FORWARD -i eth9 -j DROP")
+
+
+def test_what_cannot_be_written_is_told(bench: Bench) -> None:
+    """With what is there already; called again, when that is mended, it writes the rest."""
+    bench.do("host1", f"rm {INTERFACES}")
+    bench.do("gateway", "rm -r /etc/iptables; touch /etc/iptables")
+    done = apply(bench)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == (
+        "harness: gateway: /etc/iptables/lab-hosts.v4: File exists; written were host1: "
+        f"{INTERFACES}; run it again when that is mended\n"
+    )
+    bench.do("gateway", "rm /etc/iptables")
+    done = apply(bench)
+    assert done.returncode == 0
+    assert [line for line in done.stdout.splitlines() if line.endswith(": written")] == [
+        "gateway: /etc/iptables/lab-hosts.v4: written"
+    ]

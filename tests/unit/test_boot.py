@@ -202,9 +202,9 @@ def test_routes_are_those_of_the_leg_that_they_leave_by() -> None:
     assert "net.ipv4.conf.all.rp_filter = 1\n" in gw1["/etc/sysctl.d/90-two-gateways.conf"]
     networkd = content(of(lab, "gw1", "networkd"))
     route = "[Route]\nDestination=172.16.30.0/24\nGateway=172.16.20.2\n"
-    leg20 = networkd["/etc/systemd/network/10-two-gateways-eth2.20.network"]
+    leg20 = networkd["/etc/systemd/network/05-two-gateways-eth2.20.network"]
     assert leg20.endswith(f"ConfigureWithoutCarrier=yes\n\n{route}")
-    assert route not in networkd["/etc/systemd/network/10-two-gateways-eth2.10.network"]
+    assert route not in networkd["/etc/systemd/network/05-two-gateways-eth2.10.network"]
 
 
 def test_mtu_is_that_of_trunk_and_vlan() -> None:
@@ -227,7 +227,7 @@ def test_networkd_has_a_file_for_each_link_and_a_service_for_the_rules() -> None
     """A boot takes them up once they are enabled; nothing of IPv6 where there is none."""
     gateway = of(LAB, "gateway", "networkd")
     found, mark = content(gateway), MARK.format("lab-hosts")
-    folder = "/etc/systemd/network/10-lab-hosts-eth2"
+    folder = "/etc/systemd/network/05-lab-hosts-eth2"
     quiet = "LinkLocalAddressing=no\nIPv6AcceptRA=no\n"
     assert found[f"{folder}.network"] == mark + (
         "[Match]\nName=eth2\n\n[Link]\nMTUBytes=1500\nRequiredForOnline=carrier\n\n"
@@ -267,7 +267,7 @@ def test_networkd_has_a_file_for_each_link_and_a_service_for_the_rules() -> None
 def test_networkd_has_no_duplicate_address_detection() -> None:
     """As everywhere in a lab with IPv6."""
     leg = content(of(shipped("dual-stack"), "gateway", "networkd"))[
-        "/etc/systemd/network/10-dual-stack-eth2.10.network"
+        "/etc/systemd/network/05-dual-stack-eth2.10.network"
     ]
     assert (
         "Address=172.16.10.1/24\nAddress=2001:db8:10::1/64\nIPv6DuplicateAddressDetection=0\n"
