@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.causes import Code
-from harness.diagnosis import containers, links, outcomes, routing, stack, traffic
+from harness.diagnosis import containers, links, outcomes, reverse, routing, stack, traffic
 from harness.diagnosis.filtering import Flow, family_of
 from harness.diagnosis.place import Kind
 from harness.diagnosis.scene import Checks, Finding, Scene, assigned
@@ -305,7 +305,7 @@ _BELOW = (
 )  # fmt: skip
 _QUEUE = (_no_queue, (Code.BROADCAST_LOST_TO_MACVLAN,))
 _BACK = (_sent_back, (Code.MACVLAN_PARENT_ISOLATION,))
-_RETURNED = (stack.reverse_path, (Code.RP_FILTER_DROP,))
+_RETURNED = (reverse.path, (Code.RP_FILTER_DROP,))
 
 FIRST: dict[Kind, Checks] = {
     Kind.SENDER: (_CONTAINERS, _ATTACHED),

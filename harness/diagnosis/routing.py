@@ -77,6 +77,15 @@ def _main(scene: Scene, node: str, dst: str) -> Finding | None:
     return _astray(scene, node, best, expected, shown)
 
 
+def back(scene: Scene, node: str, source: str) -> Finding | None:
+    """What is wrong with a node's route to where a packet came from, if it is known what is right.
+
+    What a stranger sends has no way back that must be there.
+    """
+    known = expected_way(scene.topology, node, source)
+    return _main(scene, node, source) if known else None
+
+
 def _wrong_interface(
     scene: Scene,
     node: str,
@@ -90,6 +99,9 @@ def _wrong_interface(
     message = f"{node} routes it out of {best['interface']}, not {expected[1]}: {text}"
     word = "ip -6" if scene.is_ipv6 else "ip"
     fix = f"{word} route delete {text}"
+    if _is_of_model(scene, best):
+        metric = f" metric {best['metric']}" if best["metric"] else ""
+        fix = f"{word} route replace {best['dst']} dev {expected[1]}{metric}"
     return Finding(Code.ROUTE_BLACKHOLE, node, text, message, fix, shown)
 
 

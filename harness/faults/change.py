@@ -241,6 +241,17 @@ def policy_rule(node: str, words: str, diverts: Callable[[str, str], bool]) -> C
     return Change(((*head, "add", *words.split()),), ((*head, "delete", *words.split()),), alter)
 
 
+def route_moved(node: str, network: str, name: str, was: str, source: str) -> Change:
+    """Have the route of a network that an address is in lead out of another interface."""
+
+    def alter(state: State) -> None:
+        state.nodes[node].moved[network] = name
+
+    head = (node, "ip", "route", "replace", network, "dev")
+    back = (*head, was, "proto", "kernel", "scope", "link", "src", source)
+    return Change(((*head, name),), (back,), alter)
+
+
 def neighbour(node: str, name: str, address: str, lladdr: str) -> Change:
     """Set a neighbour entry that stays."""
 

@@ -180,7 +180,7 @@ class Stacks:
             return
         redirected = translation(node, "PREROUTING", ip, place) if state == "NEW" else None
         closed = redirected is not None and redirected.target == "REDIRECT"
-        if not may_come(node, came_in, ip):
+        if not may_come(node, came_in, ip.src):
             return
         if flow:
             ip = translated_back(ip, packet, flow)

@@ -473,12 +473,6 @@ CASES: dict[str, tuple[Place, Change, Code, str, str, str]] = {
         ASKED, sysctl(B4, net__ipv4__conf__eth0__arp_ignore="8"), Code.ARP_DISABLED, B4,
         "net.ipv4.conf.eth0.arp_ignore", "sysctl -w net.ipv4.conf.eth0.arp_ignore=0",
     ),
-    "rp_filter": (
-        AT_ROUTER, both(sysctl(GW, net__ipv4__conf__all__rp_filter="1"),
-                        put(GW, "tables", route("172.16.10.10/32", None, "eth1"))),
-        Code.RP_FILTER_DROP, GW, "net.ipv4.conf.all.rp_filter",
-        "sysctl -w net.ipv4.conf.all.rp_filter=0",
-    ),
     "a small MTU": (
         LARGE, of_link(GW, "eth2.20", mtu=1400), Code.MTU_MISMATCH, GW, "eth2.20 mtu 1400",
         "ip link set eth2.20 mtu 1500",
