@@ -83,7 +83,7 @@ class Bench:
             found = self.diagnosed()
             red = tuple(one.cell.id for one in found.verdicts if not one.ok)
             mended = bool(found.diagnoses)
-            unmended = self._mended(found.diagnoses, red)
+            unmended = self._mended(found.diagnoses, red if fault.mended else ())
         finally:
             self.undone(fault, saved, mended=mended)
         prediction = predict(fault)
@@ -114,8 +114,14 @@ class Bench:
         )
 
     def _mended(self, diagnoses: tuple[Diagnosis, ...], red: tuple[str, ...]) -> tuple[str, ...]:
-        """Do what the diagnoses say; what is still wrong then."""
-        return (*self.carry_out(diagnoses), *self._still_red(red)) if diagnoses else ()
+        """Do what the diagnoses say; what is still wrong then of cells that it must mend.
+
+        Where it must mend none, nothing must be said.
+        """
+        if not red:
+            return tuple(f"{one.code} has a fix: {one.fix}" for one in diagnoses if one.fix)
+        unsaid = [f"{one.code} at {one.node} has no fix" for one in diagnoses if not one.fix]
+        return (*unsaid, *self.carry_out(diagnoses), *self._still_red(red))
 
     def carry_out(self, diagnoses: Iterable[Diagnosis]) -> list[str]:
         """Do what diagnoses say, the same once; what could not be done."""

@@ -247,9 +247,14 @@ def route_moved(node: str, network: str, name: str, was: str, source: str) -> Ch
     def alter(state: State) -> None:
         state.nodes[node].moved[network] = name
 
-    head = (node, "ip", "route", "replace", network, "dev")
-    back = (*head, was, "proto", "kernel", "scope", "link", "src", source)
-    return Change(((*head, name),), (back,), alter)
+    # A link that came up meanwhile has made it a second time.
+    back = f"ip route flush exact {network} && ip route add {network} dev {was} "
+    kernels = f"{back}proto kernel scope link src {source}"
+    return Change(
+        ((node, "ip", "route", "replace", network, "dev", name),),
+        ((node, "sh", "-c", kernels),),
+        alter,
+    )
 
 
 def neighbour(node: str, name: str, address: str, lladdr: str) -> Change:

@@ -34,6 +34,8 @@ OVERHEAD = {"icmp": 28, "icmp6": 48}
 """Octets of an IP header (RFC 791, RFC 8200) and an echo request's (RFC 792, RFC 4443)."""
 EPHEMERAL = 32768
 """The first of net.ipv4.ip_local_port_range."""
+EPHEMERAL_PORTS = "32768-60999"
+"""All of it, as ip_local_reserved_ports has it: then TCP and UDP find no port to send from."""
 NET_UNREACHABLE, FRAGMENTATION_NEEDED, EXPIRED = (3, 0), (3, 4), (11, 0)
 HOST_UNREACHABLE, PORT_UNREACHABLE, PROHIBITED = (3, 1), (3, 3), (3, 13)
 """ICMP types and codes (RFC 792, RFC 1812)."""
@@ -97,6 +99,9 @@ class Stacks:
     def _send_ip(self, probe: Probe) -> None:
         name, dst = probe["node"], probe["dst_ip"]
         node = self._nodes[name]
+        reserved = node.sysctls.get("net.ipv4.ip_local_reserved_ports")
+        if probe["kind"] not in OVERHEAD and reserved == EPHEMERAL_PORTS:
+            raise Refusal(errno.EADDRINUSE)
         route = node.route(dst)
         if route is None:
             raise Refusal(REFUSED[node.kind(dst)])

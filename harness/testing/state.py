@@ -53,6 +53,10 @@ class Link:
     """What comes in at it and gets no further: a tap has seen it."""
     loses_out: Blocks = field(default_factory=list)
     """What never leaves by it: no tap sees it."""
+    flaps: bool = False
+    """Whether it goes down and comes back in each sweep: its tap says so."""
+    floods: bool = False
+    """Whether more comes in at it in each sweep than its tap takes."""
     retags_out: dict[int, int | None] = field(default_factory=dict)
     """What becomes of the outer tag of frames that leave; None takes it off."""
     retags_in: dict[int, int | None] = field(default_factory=dict)
