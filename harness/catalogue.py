@@ -22,6 +22,10 @@ class About:
     """The form of the command that mends it, as a person types it on the node at fault."""
 
 
+_LEG = (
+    "ip link add link TRUNK name INTERFACE type vlan id VLAN; on a kernel without 802.1Q links "
+    "python3 -m harness.worker.subinterface add TRUNK INTERFACE VLAN MTU"
+)
 _RULE = "iptables -t TABLE -D CHAIN RULE, or nft delete rule FAMILY TABLE CHAIN handle N"
 
 # fmt: off
@@ -79,10 +83,10 @@ CATALOGUE: tuple[About, ...] = (
           ("links",), "ip link set INTERFACE up"),
     About(Code.SUBINTERFACE_MISSING,
           "A host has no sub-interface for the VLAN.",
-          ("links",), "ip link add link TRUNK name INTERFACE type vlan id VLAN"),
+          ("links",), _LEG),
     About(Code.VLAN_ID_MISMATCH,
           "Frames leave a sub-interface with another VLAN's tag, or it takes only another VLAN's.",
-          ("links",), "ip link add link TRUNK name INTERFACE type vlan id VLAN"),
+          ("links",), _LEG),
     About(Code.VLAN_LEAK,
           "A frame of one VLAN came out in another, and no router carried it.",
           (PATH, "tc"), "undo what joins the two VLANs at the place named"),

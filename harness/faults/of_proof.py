@@ -10,7 +10,7 @@ from harness.testing.stack import EPHEMERAL_PORTS
 from harness.testing.state import LinkName
 
 LEG: LinkName = ("gateway", "eth2.20")
-DISTURB = (do.PYTHON, "-m", "harness.faults.disturb")
+DISTURB = (do.PYTHON, "-m", "harness.worker.disturb")
 
 
 def _disturbed(where: LinkName, act: str, tap: LinkName, field: str) -> do.Change:

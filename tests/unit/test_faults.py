@@ -23,7 +23,7 @@ BY_NAME = {fault.name: fault for fault in FAULTS}
 NOT_INJECTED = {
     Code.NEIGHBOUR_OVERFLOW: "no namespace may set gc_thresh3",
     Code.CONNTRACK_FULL: "no namespace may set nf_conntrack_max",
-    Code.MACHINE_UNREACHABLE: "the lab goes with its machine: tests/lab/test_machine_lost.py",
+    Code.MACHINE_UNREACHABLE: "no lab outlives it: tests/ssh/test_runs.py, test_machine_lost.py",
     Code.UNKNOWN: "is what is left",
 }
 """Causes that nothing in a namespace brings about, and why."""

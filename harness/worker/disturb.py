@@ -1,8 +1,8 @@
 """Keep on disturbing an interface, from the moment at which frames pass it, until it is stopped.
 
-- `python -m harness.faults.disturb flap INTERFACE`: it goes down and comes up again
-- `python -m harness.faults.disturb flood INTERFACE`: it sends a burst of frames that are for nobody
-- `python -m harness.faults.disturb stop INTERFACE`
+- `python -m harness.worker.disturb flap INTERFACE`: it goes down and comes up again
+- `python -m harness.worker.disturb flood INTERFACE`: it sends a burst of frames that are for nobody
+- `python -m harness.worker.disturb stop INTERFACE`
 
 A sweep is met near its begin, and readings that are taken between sweeps are of an interface that
 is up. It stays in the background of its network namespace, and listens there to be stopped.
@@ -15,9 +15,9 @@ import os
 import select
 import socket
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Callable
 
 from pyroute2 import IPRoute
 
