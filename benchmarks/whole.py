@@ -26,6 +26,9 @@ KCMP_VM = 1
 """System call kcmp(2) by machine, and what it is to compare (<linux/kcmp.h>)."""
 DOCKER_S = 8.0
 """The most that a run with engines may take."""
+FAILED = 1
+"""The exit code of a run in which cells failed."""
+NOTHING_PASSES = "iptables -P FORWARD DROP && iptables -F FORWARD"
 BETWEEN_SAMPLES_S = 0.02
 """Reading smaps_rollup makes the kernel walk a process's pages: more often would slow the run."""
 
@@ -51,6 +54,32 @@ def explain(runs: int) -> list[Line]:
     finally:
         registry.stop(name)
     return [Line("harness explain, the whole process", "s", tuple(taken), at_most=1.0)]
+
+
+def failing(runs: int) -> list[Line]:
+    """A run on a lab that is up and routed: green, and in turn with one fault that fails cells."""
+    name = f"bench-{os.getpid()}"
+    labs.bring_up("topologies/macvlan-two-host.yaml", name, Stage.ROUTED)
+    on_gateway = [sys.executable, "-m", "harness", "exec", "--name", name, "gateway", "--"]
+    saved = subprocess.run(
+        [*on_gateway, "iptables-save"], capture_output=True, check=True, text=True
+    ).stdout
+    taken = []
+    try:
+        for _ in range(runs):
+            good = _seconds("--lab-attach", name)
+            subprocess.run([*on_gateway, "sh", "-c", NOTHING_PASSES], check=True)
+            bad = _seconds("--lab-attach", name, code=FAILED)
+            taken.append((good, bad, bad - good))
+            subprocess.run([*on_gateway, "iptables-restore"], input=saved, check=True, text=True)
+    finally:
+        registry.stop(name)
+    green, red, added = zip(*taken, strict=True)
+    return [
+        Line("pytest suites/ on a lab that is up, green", "s", green),
+        Line("  the same where the gateway passes nothing", "s", red),
+        Line("  what its causes cost", "s", added, at_most=0.5),
+    ]
 
 
 def docker(runs: int) -> list[Line]:
@@ -95,12 +124,13 @@ def memory(runs: int) -> list[Line]:
     ]
 
 
-def _seconds(*options: str) -> float:
+def _seconds(*options: str, code: int = 0) -> float:
+    """How long a run takes that ends with an exit code."""
     with TemporaryDirectory() as reports:
         started = time.perf_counter()
-        code = start(reports, "suites", *options).wait()
+        ended = start(reports, "suites", *options).wait()
         taken = time.perf_counter() - started
-    _told(code)
+    _told(ended, code)
     return taken
 
 
@@ -122,9 +152,9 @@ def start(reports: str, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([*argv, "--lab-reports", reports], stdout=subprocess.DEVNULL)
 
 
-def _told(code: int) -> None:
-    if code:
-        said = f"a run ended with exit code {code}: its figures are not those of a good run"
+def _told(code: int, wanted: int = 0) -> None:
+    if code != wanted:
+        said = f"a run ended with exit code {code}, not {wanted}: its figures are of another run"
         print(said, file=sys.stderr)
 
 
