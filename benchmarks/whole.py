@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -67,18 +68,19 @@ def failing(runs: int) -> list[Line]:
     taken = []
     try:
         for _ in range(runs):
-            good = _seconds("--lab-attach", name)
+            green, of_green = _seconds_and_cpu("--lab-attach", name)
             subprocess.run([*on_gateway, "sh", "-c", NOTHING_PASSES], check=True)
-            bad = _seconds("--lab-attach", name, code=FAILED)
-            taken.append((good, bad, bad - good))
+            red, of_red = _seconds_and_cpu("--lab-attach", name, code=FAILED)
             subprocess.run([*on_gateway, "iptables-restore"], input=saved, check=True, text=True)
+            taken.append((green, red, red - green, of_red - of_green))
     finally:
         registry.stop(name)
-    green, red, added = zip(*taken, strict=True)
+    good, bad, added, work = zip(*taken, strict=True)
     return [
-        Line("pytest suites/ on a lab that is up, green", "s", green),
-        Line("  the same where the gateway passes nothing", "s", red),
-        Line("  what its causes cost", "s", added, at_most=0.5),
+        Line("pytest suites/ on a lab that is up, green", "s", good),
+        Line("  the same where the gateway passes nothing", "s", bad),
+        Line("  added by the fault", "s", added, at_most=0.5),
+        Line("  added by the fault, CPU time", "s", work),
     ]
 
 
@@ -132,6 +134,15 @@ def _seconds(*options: str, code: int = 0) -> float:
         taken = time.perf_counter() - started
     _told(ended, code)
     return taken
+
+
+def _seconds_and_cpu(*options: str, code: int = 0) -> tuple[float, float]:
+    """How long a run takes, and the CPU time of all its processes (getrusage(2))."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = _seconds(*options, code=code)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, used
 
 
 def watched(process: subprocess.Popen[bytes]) -> tuple[float, int, float]:
