@@ -19,7 +19,7 @@ from harness.faults.fault import Fault
 from harness.faults.predict import cells, path_of, predict
 from harness.faults.tried import Tried
 from harness.flow import Cell, Stage, Verdict
-from harness.inquiry import Inquiry, inquire
+from harness.inquiry import Inquiry, inquire, named
 from harness.lab import Lab
 from harness.normal import RULES
 from harness.plan import Step
@@ -148,9 +148,14 @@ class Bench:
 
     def _still_red(self, red: tuple[str, ...]) -> tuple[str, ...]:
         again = [cell for cell in self._cells if cell.id in red]
-        (swept,) = self.lab.sweeps(again, readings=False)
-        verdicts = judge_record(self.lab.topology, swept.record(), self._cells)
-        return tuple(verdict.explain() for verdict in verdicts if not verdict.ok)
+        return tuple(verdict.explain() for verdict in self._judged(again) if not verdict.ok)
+
+    def _judged(self, chosen: Iterable[Cell]) -> tuple[Verdict, ...]:
+        """Sweep cells, as many parts as they take, and judge them."""
+        found: list[Verdict] = []
+        for swept in self.lab.sweeps(chosen, readings=False):
+            found += judge_record(self.lab.topology, swept.record(), self._cells)
+        return tuple(found)
 
     def saved(self, fault: Fault) -> dict[str, str]:
         """The iptables rules of the nodes that a fault changes, before it."""
@@ -182,10 +187,10 @@ class Bench:
         return not self.lab.engines or node not in self.lab.topology.endpoint_vlans
 
     def _swept(self, chosen: Iterable[Cell]) -> tuple[tuple[Verdict, ...], State]:
-        swept = self.lab.sweep(chosen)
-        record = swept.record()
-        verdicts = judge_record(self.lab.topology, record, self._cells)
-        return verdicts, _state(swept.evidence(record))
+        verdicts = self._judged(chosen)
+        nodes = [node for node in self.lab.topology.nodes if not self.lab.missing(node)]
+        read = self.lab.read([(node, kind) for node in nodes for kind in RULES])
+        return verdicts, _state(named(str(self.lab.stage), "after", read))
 
 
 def inject(lab: Lab, commands: Iterable[Command]) -> None:
@@ -219,11 +224,10 @@ def _engine(host: str) -> str:
 def _state(evidence: Iterable[Evidence]) -> State:
     found: State = {}
     for one in evidence:
-        if one.kind in RULES and one.name.endswith("/before"):
-            parsed = RULES[one.kind](one.parsed)
-            if one.kind == "links":
-                parsed = [_lasting(link) for link in parsed]
-            found[one.name] = parsed
+        parsed = RULES[one.kind](one.parsed)
+        if one.kind == "links":
+            parsed = [_lasting(link) for link in parsed]
+        found[one.name] = parsed
     return found
 
 

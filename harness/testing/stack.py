@@ -82,7 +82,7 @@ class Stacks:
         self.came: set[str] = set()
         """Ids of probes whose answer came in where it was to go; `heard`: and got to the socket."""
         self.heard: set[str] = set()
-        network.receive = self._receive
+        network.receive, network.watch = self._receive, self._watch
 
     def send(self, probe: Probe) -> None:
         """Send one probe and all that follows from it; Refusal if the kernel would not."""
@@ -165,6 +165,14 @@ class Stacks:
         elif packet.ethertype in (wire.ETH_P_IP, wire.ETH_P_IPV6):
             self._ip((name, link), Ip.decode(raw), packet)
 
+    def _watch(self, name: str, raw: bytes) -> None:
+        """An answer came in where it was to go; its frame may be for another MAC address."""
+        packet = dissect(raw)
+        if packet.ethertype in (wire.ETH_P_IP, wire.ETH_P_IPV6) and not packet.vlans:
+            flow = self.flows.answered(name, Ip.decode(raw), packet)
+            if flow and self._is_own(name, flow.src):
+                self.came.add(self._network.probe)
+
     def _layer2(self, name: str, link: Link, raw: bytes, packet: Packet) -> None:
         token, operation = packet.payload[: wire.TOKEN_OCTETS], packet.payload[wire.TOKEN_OCTETS]
         if operation != wire.REPLY and token in self._echoing.get(name, ()):
@@ -178,8 +186,6 @@ class Stacks:
         flow = self.flows.answered(name, ip, packet)
         state = "ESTABLISHED" if flow else "INVALID" if answers(packet) else "NEW"
         place = Place(into=came_in.name, state=state)
-        if flow and self._is_own(name, flow.src):
-            self.came.add(self._network.probe)
         ip, rule = fate(node, "PREROUTING", ip, place)
         if rule:
             return

@@ -166,6 +166,17 @@ SAID: dict[str, tuple[Place, Change, Code | None]] = {
         put("bbox1", "tables", route("172.16.10.1/32", None, "lo")),
         Code.ROUTE_BLACKHOLE,
     ),
+    "it went to who answers for others, and no entry tells so any more": (
+        replace(ON_WIRE, flow=replace(ON_WIRE.flow, dst_mac="02:42:ac:10:14:0a")),
+        lambda readings: readings["bbox2", "conf"].update(
+            {"net.ipv4.conf.all.proxy_arp": "1"}
+        ),
+        Code.PROXY_ARP_LEAK,
+    ),
+    "it went to somebody who answers for nobody": (
+        replace(ON_WIRE, flow=replace(ON_WIRE.flow, dst_mac="02:42:ac:10:14:0a")),
+        lambda _: None, None,
+    ),
     "somebody answers for others": (
         replace(AT_RECEIVER, flow=replace(AT_RECEIVER.flow, protocol="")),
         lambda readings: readings["bbox2", "conf"].update(
