@@ -17,7 +17,8 @@ from benchmarks import scale, sweeps, whole
 from benchmarks.line import Line
 
 PARTS = {
-    "whole": whole.wall, "explain": whole.explain, "sweeps": sweeps.lines, "memory": whole.memory,
+    "whole": whole.wall, "failing": whole.failing, "explain": whole.explain,
+    "sweeps": sweeps.lines, "memory": whole.memory,
 }  # fmt: skip
 APART = ("docker", "scale")
 """Measured only where they are asked for."""

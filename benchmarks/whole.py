@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,9 @@ KCMP_VM = 1
 """System call kcmp(2) by machine, and what it is to compare (<linux/kcmp.h>)."""
 DOCKER_S = 8.0
 """The most that a run with engines may take."""
+FAILED = 1
+"""The exit code of a run in which cells failed."""
+NOTHING_PASSES = "iptables -P FORWARD DROP && iptables -F FORWARD"
 BETWEEN_SAMPLES_S = 0.02
 """Reading smaps_rollup makes the kernel walk a process's pages: more often would slow the run."""
 
@@ -51,6 +55,33 @@ def explain(runs: int) -> list[Line]:
     finally:
         registry.stop(name)
     return [Line("harness explain, the whole process", "s", tuple(taken), at_most=1.0)]
+
+
+def failing(runs: int) -> list[Line]:
+    """A run on a lab that is up and routed: green, and in turn with one fault that fails cells."""
+    name = f"bench-{os.getpid()}"
+    labs.bring_up("topologies/macvlan-two-host.yaml", name, Stage.ROUTED)
+    on_gateway = [sys.executable, "-m", "harness", "exec", "--name", name, "gateway", "--"]
+    saved = subprocess.run(
+        [*on_gateway, "iptables-save"], capture_output=True, check=True, text=True
+    ).stdout
+    taken = []
+    try:
+        for _ in range(runs):
+            green, of_green = _seconds_and_cpu("--lab-attach", name)
+            subprocess.run([*on_gateway, "sh", "-c", NOTHING_PASSES], check=True)
+            red, of_red = _seconds_and_cpu("--lab-attach", name, code=FAILED)
+            subprocess.run([*on_gateway, "iptables-restore"], input=saved, check=True, text=True)
+            taken.append((green, red, red - green, of_red - of_green))
+    finally:
+        registry.stop(name)
+    good, bad, added, work = zip(*taken, strict=True)
+    return [
+        Line("pytest suites/ on a lab that is up, green", "s", good),
+        Line("  the same where the gateway passes nothing", "s", bad),
+        Line("  added by the fault", "s", added, at_most=0.5),
+        Line("  added by the fault, CPU time", "s", work),
+    ]
 
 
 def docker(runs: int) -> list[Line]:
@@ -95,13 +126,23 @@ def memory(runs: int) -> list[Line]:
     ]
 
 
-def _seconds(*options: str) -> float:
+def _seconds(*options: str, code: int = 0) -> float:
+    """How long a run takes that ends with an exit code."""
     with TemporaryDirectory() as reports:
         started = time.perf_counter()
-        code = start(reports, "suites", *options).wait()
+        ended = start(reports, "suites", *options).wait()
         taken = time.perf_counter() - started
-    _told(code)
+    _told(ended, code)
     return taken
+
+
+def _seconds_and_cpu(*options: str, code: int = 0) -> tuple[float, float]:
+    """How long a run takes, and the CPU time of all its processes (getrusage(2))."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = _seconds(*options, code=code)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, used
 
 
 def watched(process: subprocess.Popen[bytes]) -> tuple[float, int, float]:
@@ -122,9 +163,9 @@ def start(reports: str, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([*argv, "--lab-reports", reports], stdout=subprocess.DEVNULL)
 
 
-def _told(code: int) -> None:
-    if code:
-        said = f"a run ended with exit code {code}: its figures are not those of a good run"
+def _told(code: int, wanted: int = 0) -> None:
+    if code != wanted:
+        said = f"a run ended with exit code {code}, not {wanted}: its figures are of another run"
         print(said, file=sys.stderr)
 
 

@@ -22,6 +22,10 @@ class About:
     """The form of the command that mends it, as a person types it on the node at fault."""
 
 
+_LEG = (
+    "ip link add link TRUNK name INTERFACE type vlan id VLAN; on a kernel without 802.1Q links "
+    "python3 -m harness.worker.subinterface add TRUNK INTERFACE VLAN MTU"
+)
 _RULE = "iptables -t TABLE -D CHAIN RULE, or nft delete rule FAMILY TABLE CHAIN handle N"
 
 # fmt: off
@@ -79,10 +83,10 @@ CATALOGUE: tuple[About, ...] = (
           ("links",), "ip link set INTERFACE up"),
     About(Code.SUBINTERFACE_MISSING,
           "A host has no sub-interface for the VLAN.",
-          ("links",), "ip link add link TRUNK name INTERFACE type vlan id VLAN"),
+          ("links",), _LEG),
     About(Code.VLAN_ID_MISMATCH,
           "Frames leave a sub-interface with another VLAN's tag, or it takes only another VLAN's.",
-          ("links",), "ip link add link TRUNK name INTERFACE type vlan id VLAN"),
+          ("links",), _LEG),
     About(Code.VLAN_LEAK,
           "A frame of one VLAN came out in another, and no router carried it.",
           (PATH, "tc"), "undo what joins the two VLANs at the place named"),
@@ -206,8 +210,9 @@ CATALOGUE: tuple[About, ...] = (
           "The host's container engine does not answer.",
           ("container", "engine"), "systemctl restart docker && docker start CONTAINER"),
     About(Code.PROBE_NOT_SENT,
-          "The source's kernel refused to send the probe, so nothing is known of the network.",
-          (PATH,), "see the error that the kernel gave"),
+          "A node's own kernel does not send: no port or no room in a queue is left to send by.",
+          (PATH, "conf", "tc"),
+          "sysctl -w net.ipv4.ip_local_reserved_ports=, or tc qdisc delete dev eth0 root"),
     About(Code.TAP_DEAD,
           "A tap lost frames, went down or was not open, so its silence means nothing.",
           (PATH,),

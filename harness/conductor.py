@@ -240,7 +240,7 @@ class _Found:
 
         known = self.result(Inquiry())
         left = [one for one in cells if one.stage is self._stage and one.id not in known.verdicts]
-        found = unreached(left, platform.node(), str(error))
+        found = unreached(left, error.machines or (platform.node(),), str(error))
         return replace(
             known,
             verdicts=known.verdicts | {one.cell.id: one for one in found.verdicts},

@@ -100,7 +100,14 @@ class WorkerFailed(MachineError):
 
 
 class WorkerLost(MachineError):
-    """The worker ended while it was needed."""
+    """The worker ended while it was needed.
+
+    `machines` are the names of those that were lost, where a lab is on several.
+    """
+
+    def __init__(self, sentence: str, machines: tuple[str, ...] = ()) -> None:
+        super().__init__(sentence)
+        self.machines = machines
 
 
 class CannotCompare(HarnessError):

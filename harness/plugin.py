@@ -199,24 +199,32 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Count failures that are no cell's; print the harness's own errors without a traceback."""
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, AssertionError) and _is_judged(item):
+        # Said in place of lines of source, which pytest would look up for nobody, 2 ms a cell.
+        said = str(error).partition("\nassert ")[0]
+        item.repr_failure = lambda *_, **__: said  # type: ignore[method-assign]
     report = yield
     if report.failed:
         _count(item, call, report)
     return report
 
 
-def _count(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-    judged = False
-    if SESSION in item.config.stash:
-        from harness import selection
+def _is_judged(item: pytest.Item) -> bool:
+    """Whether a test is of a cell's verdict."""
+    if SESSION not in item.config.stash:
+        return False
+    from harness import selection
 
-        ask = selection.ask_of(item)
-        judged = ask is not None and ask.judged
+    ask = selection.ask_of(item)
+    return ask is not None and ask.judged
+
+
+def _count(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    judged = _is_judged(item)
     error = call.excinfo.value if call.excinfo else None
     untold = isinstance(error, HarnessError) and "lab_topology" in getattr(item, "fixturenames", ())
-    if isinstance(error, AssertionError) and judged:
-        report.longrepr = str(error).partition("\nassert ")[0]
-    elif untold:
+    if untold:
         report.longrepr = f"{type(error).__name__}: {error}"
         report.__dict__[UNTOLD] = True
     failed, broken = item.config.stash[FAILURES]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.causes import Code
-from harness.diagnosis import containers, links, outcomes, routing, stack, traffic
+from harness.diagnosis import containers, links, outcomes, reverse, routing, stack, traffic, unsent
 from harness.diagnosis.filtering import Flow, family_of
 from harness.diagnosis.place import Kind
 from harness.diagnosis.scene import Checks, Finding, Scene, assigned
@@ -305,7 +305,9 @@ _BELOW = (
 )  # fmt: skip
 _QUEUE = (_no_queue, (Code.BROADCAST_LOST_TO_MACVLAN,))
 _BACK = (_sent_back, (Code.MACVLAN_PARENT_ISOLATION,))
-_RETURNED = (stack.reverse_path, (Code.RP_FILTER_DROP,))
+_NO_PORT = (unsent.no_port, (Code.PROBE_NOT_SENT,))
+_NO_ROOM = (unsent.full_queue, (Code.PROBE_NOT_SENT,))
+_RETURNED = (reverse.path, (Code.RP_FILTER_DROP,))
 
 FIRST: dict[Kind, Checks] = {
     Kind.SENDER: (_CONTAINERS, _ATTACHED),
@@ -317,8 +319,8 @@ FIRST: dict[Kind, Checks] = {
 
 THEN: dict[Kind, Checks] = {
     Kind.SENDER: (
-        _ADDRESS, _TWICE, _MACS, (_route, _ROUTES), (_output, (Code.OUTPUT_DROP, *_RULES)), _ARP,
-        _NEIGHBOUR, _BELOW, _LARGE, _FULL,
+        _NO_PORT, _ADDRESS, _TWICE, _MACS, (_route, _ROUTES),
+        (_output, (Code.OUTPUT_DROP, *_RULES)), _ARP, _NEIGHBOUR, _NO_ROOM, _BELOW, _LARGE, _FULL,
     ),
     Kind.WIRE: (
         _MACS, _NEIGHBOUR, (_mode, (Code.MACVLAN_MODE_ISOLATES,)), _QUEUE, _LARGE, _BELOW, _BACK,
@@ -331,7 +333,7 @@ THEN: dict[Kind, Checks] = {
     Kind.RECEIVER: (
         _NEIGHBOUR, _MACS, _ARP, (_input, (Code.INPUT_DROP, *_RULES)), _RETURNED,
         (_echo_ignored, (Code.L4_FILTERED,)), (_answer_route, _ROUTES),
-        (_answer_output, (Code.OUTPUT_DROP, *_RULES)), _ATTACHED, _LARGE, _BELOW, _TWICE,
+        (_answer_output, (Code.OUTPUT_DROP, *_RULES)), _NO_ROOM, _ATTACHED, _LARGE, _BELOW, _TWICE,
         (_proxied, (Code.PROXY_ARP_LEAK,)), _FULL,
     ),
 }  # fmt: skip

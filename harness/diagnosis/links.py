@@ -82,7 +82,7 @@ def _subinterface(lab: Lab, host: str, vlan: int) -> Finding | None:
     shown = lab.state.cite(host, "links")
     if link is None:
         message = f"{host} has no interface {name}"
-        fix = _subinterface_made(lab, host, vlan)
+        fix = subinterface_made(lab, host, vlan)
         return Finding(Code.SUBINTERFACE_MISSING, host, name, message, fix, shown)
     if not link["up"]:
         carries = vlan in lab.topology.vlans_of_host(host)
@@ -92,18 +92,15 @@ def _subinterface(lab: Lab, host: str, vlan: int) -> Finding | None:
     found = link.get("vlan_id")
     if found is not None and found != vlan:
         message = f"{host}'s {name} is in VLAN {found}, not {vlan}"
-        fix = f"ip link delete {name} && {_subinterface_made(lab, host, vlan)}"
+        fix = f"ip link delete {name} && {subinterface_made(lab, host, vlan)}"
         return Finding(Code.VLAN_ID_MISMATCH, host, name, message, fix, shown)
     return None
 
 
-def _subinterface_made(lab: Lab, host: str, vlan: int) -> str:
+def subinterface_made(lab: Lab, host: str, vlan: int) -> str:
     """The commands that make a leg, with its address, and what was on it."""
-    name, trunk = lab.topology.subinterface(vlan), lab.topology.trunk
-    steps = [
-        f"ip link add link {trunk} name {name} type vlan id {vlan}",
-        f"ip link set {name} up",
-    ]
+    name = lab.topology.subinterface(vlan)
+    steps = [_tagging_link(lab, host, vlan), f"ip link set {name} up"]
     cidr = lab.expected(host, vlan)
     if cidr:
         steps.append(f"ip address add {cidr} dev {name}")
@@ -113,6 +110,28 @@ def _subinterface_made(lab: Lab, host: str, vlan: int) -> str:
         if (end.host, end.vlan) == (host, vlan)
     ]
     return " && ".join(steps)
+
+
+def _tagging_link(lab: Lab, host: str, vlan: int) -> str:
+    """The command that makes a leg's interface out of what the lab's others are made of.
+
+    Where a kernel has no 802.1Q links ip(8) cannot: there it is a veth pair with programs of tc.
+    """
+    name, trunk = lab.topology.subinterface(vlan), lab.topology.trunk
+    if _has_8021q(lab, host):
+        return f"ip link add link {trunk} name {name} type vlan id {vlan}"
+    mtu = lab.topology.mtu_at(host, vlan)
+    return f"python3 -m harness.worker.subinterface add {trunk} {name} {vlan} {mtu}"
+
+
+def _has_8021q(lab: Lab, host: str) -> bool:
+    """Whether legs are 802.1Q links: by those of the host, or else by those of the others."""
+    for node in (host, *lab.state.nodes("links")):
+        links = lab.state.links(node).values()
+        kinds = [link["kind"] for link in links if link.get("vlan_id") is not None]
+        if kinds:
+            return "vlan" in kinds
+    return True
 
 
 def _routes_again(lab: Lab, host: str, vlan: int) -> str:

@@ -77,6 +77,15 @@ def _main(scene: Scene, node: str, dst: str) -> Finding | None:
     return _astray(scene, node, best, expected, shown)
 
 
+def back(scene: Scene, node: str, source: str) -> Finding | None:
+    """What is wrong with a node's route to where a packet came from, if it is known what is right.
+
+    What a stranger sends has no way back that must be there.
+    """
+    known = expected_way(scene.topology, node, source)
+    return _main(scene, node, source) if known else None
+
+
 def _wrong_interface(
     scene: Scene,
     node: str,
@@ -90,6 +99,9 @@ def _wrong_interface(
     message = f"{node} routes it out of {best['interface']}, not {expected[1]}: {text}"
     word = "ip -6" if scene.is_ipv6 else "ip"
     fix = f"{word} route delete {text}"
+    if _is_of_model(scene, best):
+        metric = f" metric {best['metric']}" if best["metric"] else ""
+        fix = f"{word} route replace {best['dst']} dev {expected[1]}{metric}"
     return Finding(Code.ROUTE_BLACKHOLE, node, text, message, fix, shown)
 
 
@@ -195,6 +207,7 @@ def neighbour(scene: Scene) -> Finding | None:
         route(scene, sender, place.flow)
         or _entry(scene, sender, target, went)
         or _moved(scene, target)
+        or _led_astray(scene, sender, target, went)
     )
 
 
@@ -207,14 +220,11 @@ def _order(scene: Scene) -> list[str]:
 
 def _entry(scene: Scene, sender: str, target: str, went: str) -> Finding | None:
     """A neighbour entry of another MAC address than its holder's."""
-    topology = scene.topology
-    vlan = topology.endpoint_vlans.get(sender) or topology.endpoint_vlans.get(target)
-    cidr = scene.lab.expected(target, vlan or scene.place.vlan, ipv6=scene.is_ipv6)
-    address = ip_of(cidr) if cidr else ""
+    vlan, address = _sought(scene, sender, target)
     found = [one for one in scene.state.neighbours(sender, address) if one["mac"] == went]
     if not found:
         return None
-    interface = scene.lab.interface(sender, vlan or scene.place.vlan)
+    interface = scene.lab.interface(sender, vlan)
     link = scene.state.link(sender, interface)
     if link and not link.get("arp", True):
         return without_arp(scene, sender, interface)
@@ -229,6 +239,21 @@ def _entry(scene: Scene, sender: str, target: str, went: str) -> Finding | None:
     message = f"{sender}'s neighbour entry for {address} has {went}{who}, not {right}"
     fix = f"ip neighbour delete {address} dev {interface}"
     return Finding(Code.STALE_NEIGHBOUR, sender, subject, message, fix, shown)
+
+
+def _sought(scene: Scene, sender: str, target: str) -> tuple[int, str]:
+    """In which VLAN a sender looks for a target, and by which address."""
+    of = scene.topology.endpoint_vlans
+    vlan = of.get(sender) or of.get(target) or scene.place.vlan
+    cidr = scene.lab.expected(target, vlan, ipv6=scene.is_ipv6)
+    return vlan, ip_of(cidr) if cidr else ""
+
+
+def _led_astray(scene: Scene, sender: str, target: str, went: str) -> Finding | None:
+    """No entry tells any more that somebody else answered: but there the frame went to."""
+    _, address = _sought(scene, sender, target)
+    owner = next((one for one in scene.lab.owners(went) if one != target), None)
+    return _answered_by(scene, owner, target, address) if owner else None
 
 
 def without_arp(scene: Scene, node: str, interface: str) -> Finding:

@@ -204,33 +204,6 @@ def forwards(scene: Scene) -> Finding | None:
     return None
 
 
-def reverse_path(scene: Scene) -> Finding | None:
-    """Whether rp_filter drops the packet, because its source is routed elsewhere."""
-    node, flow, state = scene.place.node, scene.place.flow, scene.state
-    if scene.is_ipv6 or not flow.src or flow.family != "ip":
-        return None
-    mode = state.both(node, "rp_filter", scene.interface)
-    if not mode:
-        return None
-    back = state.routes(node, flow.src)
-    through = back[0]["interface"] if back else None
-    if through == scene.interface or (mode > 1 and through):
-        return None
-    named = [
-        key
-        for key in (f"net.ipv4.conf.{name}.rp_filter" for name in ("all", scene.interface))
-        if state.sysctl(node, key) not in (None, "0")
-    ]
-    fix = " && ".join(assigned(key, 0) for key in named)
-    message = (
-        f"{node} drops what comes from {flow.src} in {scene.interface}, because its route back "
-        f"is by way of {through}: {named[0]} is {mode}"
-    )
-    return Finding(
-        Code.RP_FILTER_DROP, node, named[0], message, fix, state.cite(node, "conf", "tables")
-    )
-
-
 def exhausted(scene: Scene) -> Finding | None:
     """Tables of the kernel that are full: connection tracking, neighbours."""
     node, state = scene.place.node, scene.state

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from harness.causes import Code
+from harness.diagnosis import links
 from harness.diagnosis.scene import Finding, Lab
 from harness.diagnosis.wire_filters import filter_fix
 from harness.flow import Point
@@ -98,7 +99,7 @@ def of_retag(lab: Lab, found: Retag) -> Finding:
         code = Code.UNTAGGED_LEAK if found.tag is None else Code.VLAN_ID_MISMATCH
         message = f"{node} sends frames of VLAN {found.vlan} with {had}"
         fix = filter_fix(lab, node, (interface, name), direction) or (
-            f"ip link add link {interface} name {name} type vlan id {found.vlan}"
+            f"ip link delete {name} && {links.subinterface_made(lab, node, found.vlan)}"
         )
         return Finding(code, node, name, message, fix, shown)
     native = found.tag is None

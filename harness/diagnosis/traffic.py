@@ -66,9 +66,9 @@ def lost(
 
 
 def selective(scene: Scene) -> Finding | None:
-    """What a wire drops, if it is not everything."""
+    """What a wire drops, if it is not everything; what blind taps did not see tells nothing."""
     place = scene.place
-    if not place.near or not place.far:
+    if not place.near or not place.far or not scene.verdict.proof.taps_lossless:
         return None
     filters = foreign(scene.lab, place.near.node, (place.near.interface,))
     filters += foreign(scene.lab, place.far.node, (place.far.interface,))

@@ -13,9 +13,11 @@ FIX = "harness doctor"
 NOTHING_PROVED = Proof(left=False, absent=False, control=None, taps_lossless=False, outcome=False)
 
 
-def unreached(cells: Iterable[Cell], machine: str, why: str) -> Diagnosed:
+def unreached(cells: Iterable[Cell], machines: tuple[str, ...], why: str) -> Diagnosed:
     """Nothing is known of these cells, for one reason. They have no token: no record has them."""
-    message = f"{machine}, which carries the lab, could not be reached any more: {why}"
+    machine = ", ".join(machines)
+    carries = "which carries the lab" if len(machines) == 1 else "which carry the lab"
+    message = f"{machine}, {carries}, could not be reached any more: {why}"
     cause = Cause(Code.MACHINE_UNREACHABLE, None, machine, message)
     seen = Observation(Outcome.INCONCLUSIVE, message, left=False, arrived=False)
     verdicts = tuple(

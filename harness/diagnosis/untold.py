@@ -50,19 +50,22 @@ def shared(
     return None
 
 
-OPEN = (Code.UNKNOWN, Code.PROBE_NOT_SENT)
-"""What another cell's fault may explain."""
+def _is_open(finding: Finding) -> bool:
+    """Whether another cell's fault may explain it: no reading holds why."""
+    return finding.code is Code.UNKNOWN or (
+        finding.code is Code.PROBE_NOT_SENT and not finding.shown
+    )
 
 
 def explained(
     lab: Lab, wrong: Iterable[Verdict], found: Mapping[str, Finding]
 ) -> dict[str, Finding]:
     """What nothing that was read explains, by the only fault that touches a node of its way."""
-    known = list(dict.fromkeys(one for one in found.values() if one.code not in OPEN))
+    known = list(dict.fromkeys(one for one in found.values() if not _is_open(one)))
     by_key = {(one.code, one.node, one.subject): one for one in reversed(known)}
     made = dict(found)
     for verdict in wrong:
-        if found[verdict.cell.id].code not in OPEN:
+        if not _is_open(found[verdict.cell.id]):
             continue
         touched = _touched(lab, verdict)
         near = [one for one in by_key.values() if one.node in touched]

@@ -19,7 +19,7 @@ from harness.faults.fault import Fault
 from harness.faults.predict import cells, path_of, predict
 from harness.faults.tried import Tried
 from harness.flow import Cell, Stage, Verdict
-from harness.inquiry import Inquiry, inquire
+from harness.inquiry import Inquiry, inquire, named
 from harness.lab import Lab
 from harness.normal import RULES
 from harness.plan import Step
@@ -32,10 +32,8 @@ State = dict[str, object]
 """What was read of the nodes, by the reading's name, without what changes by itself."""
 DOCKER = re.compile(r"\bdocker\b(?= [a-z])")
 """The program, where a fix runs it."""
-VLAN_LINK = re.compile(r"ip link add link (\S+) name (\S+) type vlan id (\d+)")
 SYSTEMCTL = "systemctl"
 """Engines of a lab are the worker's, and no service: what this would do with them it does."""
-MTU = 1500
 ANEW = ("index", "parent_index")
 """What of a link is another when it was deleted and made again; of the far end of a sub-interface
 that is no 802.1Q link (`vlan20`) its MAC address as well."""
@@ -83,7 +81,7 @@ class Bench:
             found = self.diagnosed()
             red = tuple(one.cell.id for one in found.verdicts if not one.ok)
             mended = bool(found.diagnoses)
-            unmended = self._mended(found.diagnoses, red)
+            unmended = self._mended(found.diagnoses, red if fault.mended else ())
         finally:
             self.undone(fault, saved, mended=mended)
         prediction = predict(fault)
@@ -114,8 +112,14 @@ class Bench:
         )
 
     def _mended(self, diagnoses: tuple[Diagnosis, ...], red: tuple[str, ...]) -> tuple[str, ...]:
-        """Do what the diagnoses say; what is still wrong then."""
-        return (*self.carry_out(diagnoses), *self._still_red(red)) if diagnoses else ()
+        """Do what the diagnoses say; what is still wrong then of cells that it must mend.
+
+        Where it must mend none, nothing must be said.
+        """
+        if not red:
+            return tuple(f"{one.code} has a fix: {one.fix}" for one in diagnoses if one.fix)
+        unsaid = [f"{one.code} at {one.node} has no fix" for one in diagnoses if not one.fix]
+        return (*unsaid, *self.carry_out(diagnoses), *self._still_red(red))
 
     def carry_out(self, diagnoses: Iterable[Diagnosis]) -> list[str]:
         """Do what diagnoses say, the same once; what could not be done."""
@@ -135,20 +139,23 @@ class Bench:
         done = self.lab.run(node, ["sh", "-c", self._possible(node, fix)])
         return str(done["err"]).strip() if done["code"] else ""
 
-    def _possible(self, node: str, fix: str) -> str:
-        """A command as this kernel can carry it out: not each has 802.1Q links."""
+    @staticmethod
+    def _possible(node: str, fix: str) -> str:
+        """A command as it is given from here: to the lab's engine, by this interpreter."""
         if fix.startswith("docker "):
             return DOCKER.sub(f"docker --host {_engine(node)}", fix)
-        if self.lab.facts["vlan_datapath"] == "8021q":
-            return fix
-        made = f"{sys.executable} -m harness.worker.subinterface add \\1 \\2 \\3 {MTU}"
-        return VLAN_LINK.sub(made, fix)
+        return fix.replace(f"{PYTHON} -m ", f"{sys.executable} -m ")
 
     def _still_red(self, red: tuple[str, ...]) -> tuple[str, ...]:
         again = [cell for cell in self._cells if cell.id in red]
-        (swept,) = self.lab.sweeps(again, readings=False)
-        verdicts = judge_record(self.lab.topology, swept.record(), self._cells)
-        return tuple(verdict.explain() for verdict in verdicts if not verdict.ok)
+        return tuple(verdict.explain() for verdict in self._judged(again) if not verdict.ok)
+
+    def _judged(self, chosen: Iterable[Cell]) -> tuple[Verdict, ...]:
+        """Sweep cells, as many parts as they take, and judge them."""
+        found: list[Verdict] = []
+        for swept in self.lab.sweeps(chosen, readings=False):
+            found += judge_record(self.lab.topology, swept.record(), self._cells)
+        return tuple(found)
 
     def saved(self, fault: Fault) -> dict[str, str]:
         """The iptables rules of the nodes that a fault changes, before it."""
@@ -180,10 +187,10 @@ class Bench:
         return not self.lab.engines or node not in self.lab.topology.endpoint_vlans
 
     def _swept(self, chosen: Iterable[Cell]) -> tuple[tuple[Verdict, ...], State]:
-        swept = self.lab.sweep(chosen)
-        record = swept.record()
-        verdicts = judge_record(self.lab.topology, record, self._cells)
-        return verdicts, _state(swept.evidence(record))
+        verdicts = self._judged(chosen)
+        nodes = [node for node in self.lab.topology.nodes if not self.lab.missing(node)]
+        read = self.lab.read([(node, kind) for node in nodes for kind in RULES])
+        return verdicts, _state(named(str(self.lab.stage), "after", read))
 
 
 def inject(lab: Lab, commands: Iterable[Command]) -> None:
@@ -217,11 +224,10 @@ def _engine(host: str) -> str:
 def _state(evidence: Iterable[Evidence]) -> State:
     found: State = {}
     for one in evidence:
-        if one.kind in RULES and one.name.endswith("/before"):
-            parsed = RULES[one.kind](one.parsed)
-            if one.kind == "links":
-                parsed = [_lasting(link) for link in parsed]
-            found[one.name] = parsed
+        parsed = RULES[one.kind](one.parsed)
+        if one.kind == "links":
+            parsed = [_lasting(link) for link in parsed]
+        found[one.name] = parsed
     return found
 
 

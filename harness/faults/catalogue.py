@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.faults import of_docker, of_links, of_others, of_routers, of_routes
+from harness.faults import of_docker, of_links, of_others, of_proof, of_routers, of_routes
 from harness.faults.benign import BENIGN
 from harness.faults.fault import Fault
 from harness.faults.pairs import pairs
@@ -12,6 +12,7 @@ SINGLE: tuple[Fault, ...] = (
     *of_routes.FAULTS,
     *of_links.FAULTS,
     *of_others.FAULTS,
+    *of_proof.FAULTS,
     *of_docker.FAULTS,
 )
 PAIRS = pairs(SINGLE)

@@ -241,6 +241,22 @@ def policy_rule(node: str, words: str, diverts: Callable[[str, str], bool]) -> C
     return Change(((*head, "add", *words.split()),), ((*head, "delete", *words.split()),), alter)
 
 
+def route_moved(node: str, network: str, name: str, was: str, source: str) -> Change:
+    """Have the route of a network that an address is in lead out of another interface."""
+
+    def alter(state: State) -> None:
+        state.nodes[node].moved[network] = name
+
+    # A link that came up meanwhile has made it a second time.
+    back = f"ip route flush exact {network} && ip route add {network} dev {was} "
+    kernels = f"{back}proto kernel scope link src {source}"
+    return Change(
+        ((node, "ip", "route", "replace", network, "dev", name),),
+        ((node, "sh", "-c", kernels),),
+        alter,
+    )
+
+
 def neighbour(node: str, name: str, address: str, lladdr: str) -> Change:
     """Set a neighbour entry that stays."""
 

@@ -28,6 +28,8 @@ class Fault:
     """Whether it is the same each time; else the cells that turn red differ, but some do."""
     datapath: str = ""
     """The VLAN datapath that it takes; any where empty."""
+    mended: bool = True
+    """Whether the fix that is printed mends it; else none is: no reading says who does it."""
     parts: tuple[Fault, ...] = ()
     """Of a pair: the two faults."""
 

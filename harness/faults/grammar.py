@@ -114,6 +114,11 @@ def _route(dice: random.Random) -> Drawn:
 
 
 def _route_of_gateway(dice: random.Random) -> Drawn:
+    if dice.random() < HALF:
+        vlan = dice.choice(VLANS)
+        network, legs = f"172.16.{vlan}.0/24", (f"eth2.{30 - vlan}", f"eth2.{vlan}")
+        moved = do.route_moved(GATEWAY, network, *legs, f"172.16.{vlan}.1")
+        return f"{GATEWAY}: route {network}", f"{GATEWAY}: {network} by {legs[0]}", moved
     address, _ = dice.choice(list(ENDPOINTS.values()))
     kind = dice.choice(("blackhole", "unreachable", "prohibit"))
     about = f"{GATEWAY}: route {address}"

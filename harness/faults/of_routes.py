@@ -16,6 +16,8 @@ DEFAULT10 = ("ip", "route", "replace", "default", "via", VIA10)
 STRANGER = "02:6e:73:00:00:77"
 """A MAC address that nobody has."""
 
+MOVED = do.route_moved(GATEWAY, "172.16.10.0/24", IN20, IN10, VIA10)
+
 ADDRESSES = (
     Fault(
         "gateway-address-missing",
@@ -172,6 +174,18 @@ ROUTES = (
         "route-prohibit",
         "The gateway has a prohibit route for half of VLAN 10.",
         do.dead_end(GATEWAY, "prohibit", "172.16.10.0/28"),
+        (Code.ROUTE_BLACKHOLE,),
+    ),
+    Fault(
+        "route-of-the-wrong-interface",
+        "The gateway's route for VLAN 10 leads out of its interface in VLAN 20.",
+        MOVED,
+        (Code.ROUTE_BLACKHOLE,),
+    ),
+    Fault(
+        "route-of-the-wrong-interface-with-rp-filter",
+        "The same, and it drops what does not come from where it would answer.",
+        do.together(MOVED, do.sysctl(GATEWAY, "net.ipv4.conf.all.rp_filter", "1", "0")),
         (Code.ROUTE_BLACKHOLE,),
     ),
     Fault(

@@ -142,14 +142,16 @@ class Fleet:
 
     def _each(self, function: Function, asked: Asked) -> dict[str, Any]:
         waiting = {name: self._workers[name].begin(function, *args) for name, args in asked.items()}
-        found, lost = {}, []
+        found, lost = {}, {}
         for name, answer in waiting.items():
             try:
                 found[name] = answer()
             except MachineError as error:
-                lost.append(f"{name}: {error}")
+                lost[name] = error
         if lost:
-            raise WorkerLost("; ".join(lost))
+            said = "; ".join(f"{name}: {error}" for name, error in lost.items())
+            gone = tuple(name for name, error in lost.items() if isinstance(error, WorkerLost))
+            raise WorkerLost(said, gone)
         return found
 
     def _every(self, function: Function, *arguments: Any) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def _example(code: str, example: Mapping[str, Any]) -> list[str]:
         cells = f" ({example['cells']} cells)" if "cells" in example else ""
         lines += ["```", *done, *([""] if done else [])]
         lines += [f"CAUSE {code}: {example['message']}{cells}"]
-        lines += [f"  on {example['node']}: {example['fix']}"] if example["fix"] else []
+        where = f"on {example['node']}" if example["node"] else "mend it"
+        lines += [f"  {where}: {example['fix']}"] if example["fix"] else []
         lines += ["```", ""]
     return lines
 

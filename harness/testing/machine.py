@@ -136,10 +136,11 @@ class FakeWorker:
         node, interface = tap
         link = self.state.nodes[node].links.get(interface)
         shut = link is None or not link.up
+        flapped, flooded = (link.flaps, link.floods) if link else (False, False)
         return {
             "node": node, "interface": interface, "packets": packets,
-            "drops": self._faults.drops.get(tap, 0), "down": shut or tap in self._faults.down,
-            "shut": shut,
+            "drops": self._faults.drops.get(tap, int(flooded)),
+            "down": shut or flapped or tap in self._faults.down, "shut": shut,
         }  # fmt: skip
 
     def _wave(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from harness.frame import Packet
 from harness.testing.frames import advertisement, arp, arp_request, ethernet, solicitation
 from harness.testing.network import Network
+from harness.testing.rules import may_come
 from harness.testing.state import UNICAST, Link
 from harness.worker import wire
 
@@ -58,14 +59,19 @@ class Neighbours:
         if not link.arp or not answers or (address in (NOBODY, target) and not own):
             return
         if address != NOBODY:
+            if not may_come(self._nodes[name], link, address):  # it asks for the way back (arp.c)
+                return
             self._heard((name, address), link, asker, "STALE")
         body = arp(wire.REPLY, (link.mac, target), (asker, address))
         self._network.send(name, link.name, ethernet(asker, link.mac, wire.ETH_P_ARP, body))
 
     def told(self, name: str, link: Link, packet: Packet) -> None:
-        """A node is answered by ARP; of two answers the first counts (arp_process())."""
+        """A node is answered by ARP; of two answers the first counts (arp_process()).
+
+        One to a probe of its own that named no sender counts as well, if its kernel waits for one.
+        """
         key = name, str(packet.arp_spa)
-        if packet.arp_tpa != NOBODY and key in self.table and self.table[key][0] is None:
+        if key in self.table and self.table[key][0] is None:
             self._heard(key, link, str(packet.arp_sha), "REACHABLE")
 
     def solicited(self, name: str, link: Link, packet: Packet) -> None:

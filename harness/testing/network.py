@@ -45,6 +45,8 @@ class Network:
         """The id of the probe that frames are under way for."""
         self.receive: Callable[[str, Link, bytes], None] = lambda *_: None
         """What a node's stack does with a frame that came in at one of its interfaces."""
+        self.watch: Callable[[str, bytes], None] = lambda *_: None
+        """What is made of a frame that came in at a node, whether or not the node takes it."""
         self._numbers = {tap: number for number, tap in enumerate(taps)}
         self._leaking = False
         self._queued: deque[tuple[str, Link, bytes]] = deque()
@@ -100,7 +102,10 @@ class Network:
 
     def _arrive(self, node: str, link: Link, raw: bytes) -> None:
         """A frame comes in at an interface."""
-        if not link.up or not self._passes(node, link, "in", raw) or _lost(link.loses_in, raw):
+        if not link.up or not self._passes(node, link, "in", raw):
+            return
+        self.watch(node, raw)
+        if _lost(link.loses_in, raw):
             return
         self._inside(node, link, _retagged(link.retags_in, raw))
 

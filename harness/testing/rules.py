@@ -105,13 +105,13 @@ def forwards(node: Node, into: Link, packet: Ip) -> bool:
     return node.sysctls.get("net.ipv4.ip_forward") == of_link == "1"
 
 
-def may_come(node: Node, into: Link, packet: Ip) -> bool:
+def may_come(node: Node, into: Link, source: str) -> bool:
     """Whether rp_filter lets a packet in from its source (RFC 3704); IPv6 has none."""
-    if packet.is_ipv6:
+    if ":" in source:
         return True
     keys = (f"net.ipv4.conf.{name}.rp_filter" for name in ("all", into.name))
     mode = max(int(node.sysctls.get(key, "0")) for key in keys)
-    back = node.route(packet.src) if mode else None
+    back = node.route(source) if mode else None
     return not mode or (back is not None and (mode == LOOSE or back[0] is into))
 
 

@@ -34,6 +34,8 @@ OVERHEAD = {"icmp": 28, "icmp6": 48}
 """Octets of an IP header (RFC 791, RFC 8200) and an echo request's (RFC 792, RFC 4443)."""
 EPHEMERAL = 32768
 """The first of net.ipv4.ip_local_port_range."""
+EPHEMERAL_PORTS = "32768-60999"
+"""All of it, as ip_local_reserved_ports has it: then TCP and UDP find no port to send from."""
 NET_UNREACHABLE, FRAGMENTATION_NEEDED, EXPIRED = (3, 0), (3, 4), (11, 0)
 HOST_UNREACHABLE, PORT_UNREACHABLE, PROHIBITED = (3, 1), (3, 3), (3, 13)
 """ICMP types and codes (RFC 792, RFC 1812)."""
@@ -80,7 +82,7 @@ class Stacks:
         self.came: set[str] = set()
         """Ids of probes whose answer came in where it was to go; `heard`: and got to the socket."""
         self.heard: set[str] = set()
-        network.receive = self._receive
+        network.receive, network.watch = self._receive, self._watch
 
     def send(self, probe: Probe) -> None:
         """Send one probe and all that follows from it; Refusal if the kernel would not."""
@@ -97,6 +99,9 @@ class Stacks:
     def _send_ip(self, probe: Probe) -> None:
         name, dst = probe["node"], probe["dst_ip"]
         node = self._nodes[name]
+        reserved = node.sysctls.get("net.ipv4.ip_local_reserved_ports")
+        if probe["kind"] not in OVERHEAD and reserved == EPHEMERAL_PORTS:
+            raise Refusal(errno.EADDRINUSE)
         route = node.route(dst)
         if route is None:
             raise Refusal(REFUSED[node.kind(dst)])
@@ -160,6 +165,14 @@ class Stacks:
         elif packet.ethertype in (wire.ETH_P_IP, wire.ETH_P_IPV6):
             self._ip((name, link), Ip.decode(raw), packet)
 
+    def _watch(self, name: str, raw: bytes) -> None:
+        """An answer came in where it was to go; its frame may be for another MAC address."""
+        packet = dissect(raw)
+        if packet.ethertype in (wire.ETH_P_IP, wire.ETH_P_IPV6) and not packet.vlans:
+            flow = self.flows.answered(name, Ip.decode(raw), packet)
+            if flow and self._is_own(name, flow.src):
+                self.came.add(self._network.probe)
+
     def _layer2(self, name: str, link: Link, raw: bytes, packet: Packet) -> None:
         token, operation = packet.payload[: wire.TOKEN_OCTETS], packet.payload[wire.TOKEN_OCTETS]
         if operation != wire.REPLY and token in self._echoing.get(name, ()):
@@ -173,14 +186,12 @@ class Stacks:
         flow = self.flows.answered(name, ip, packet)
         state = "ESTABLISHED" if flow else "INVALID" if answers(packet) else "NEW"
         place = Place(into=came_in.name, state=state)
-        if flow and self._is_own(name, flow.src):
-            self.came.add(self._network.probe)
         ip, rule = fate(node, "PREROUTING", ip, place)
         if rule:
             return
         redirected = translation(node, "PREROUTING", ip, place) if state == "NEW" else None
         closed = redirected is not None and redirected.target == "REDIRECT"
-        if not may_come(node, came_in, ip):
+        if not may_come(node, came_in, ip.src):
             return
         if flow:
             ip = translated_back(ip, packet, flow)

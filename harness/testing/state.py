@@ -53,6 +53,10 @@ class Link:
     """What comes in at it and gets no further: a tap has seen it."""
     loses_out: Blocks = field(default_factory=list)
     """What never leaves by it: no tap sees it."""
+    flaps: bool = False
+    """Whether it goes down and comes back in each sweep: its tap says so."""
+    floods: bool = False
+    """Whether more comes in at it in each sweep than its tap takes."""
     retags_out: dict[int, int | None] = field(default_factory=dict)
     """What becomes of the outer tag of frames that leave; None takes it off."""
     retags_in: dict[int, int | None] = field(default_factory=dict)
@@ -79,6 +83,8 @@ class Node:
     """Next hops by destination, a network with its prefix length."""
     dead_ends: dict[str, str] = field(default_factory=dict)
     """Types of routes that lead nowhere (blackhole, unreachable, prohibit), by destination."""
+    moved: dict[str, str] = field(default_factory=dict)
+    """Interfaces by network: routes of networks that addresses are in, which lead elsewhere."""
     diverted: list[Callable[[str, str], bool]] = field(default_factory=list)
     """Policy rules that lead packets into a blackhole, by the interface that they came in at and
     their destination."""
@@ -129,7 +135,11 @@ class Node:
     def _connected(self, address: str) -> Link | None:
         wanted = ip_address(address)
         found = [
-            (own.network.prefixlen, -number, link)
+            (
+                own.network.prefixlen,
+                -number,
+                self.links[self.moved.get(str(own.network), link.name)],
+            )
             for number, link in enumerate(self.links.values())
             for own in link.addresses
             if link.up and wanted in own.network

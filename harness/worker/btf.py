@@ -7,6 +7,7 @@ and strings. Only what is asked for is looked at; everything else is stepped ove
 from __future__ import annotations
 
 import struct
+import sys
 
 FILE = "/sys/kernel/btf/vmlinux"
 
@@ -16,10 +17,10 @@ HEAD = struct.Struct("=HBBIIIII")
 TYPE = struct.Struct("=III")
 MEMBER = struct.Struct("=III")
 ENUMERATOR = struct.Struct("=Ii")
-AFTER = {1: 4, 3: 12, 14: 4, 17: 4}
-"""Octets after a type of these kinds: INT, ARRAY, VAR, DECL_TAG."""
-EACH = {STRUCT: 12, UNION: 12, ENUM: 8, 13: 8, 15: 12, 19: 12}
-"""Octets after a type for each of its members: also FUNC_PROTO, DATASEC, ENUM64."""
+AFTER = {1: 1, 3: 3, 14: 1, 17: 1}
+"""Words of 32 bits after a type of these kinds: INT, ARRAY, VAR, DECL_TAG."""
+EACH = {STRUCT: 3, UNION: 3, ENUM: 2, 13: 2, 15: 3, 19: 3}
+"""Words after a type for each of its members: also FUNC_PROTO, DATASEC, ENUM64."""
 
 
 class Btf:
@@ -32,14 +33,9 @@ class Btf:
         if magic != MAGIC:
             raise OSError(f"{path} is no description of this machine's kernel")
         self._strings = length + strings
-        self._places = [0]
+        self._first, self._end = length + types, length + types + size
+        self._places = [0, *_places(self._octets[self._first : self._end], self._first)]
         """Where the type of each id begins; there is none of id 0."""
-        place, end = length + types, length + types + size
-        while place < end:
-            self._places.append(place)
-            _, info, _ = TYPE.unpack_from(self._octets, place)
-            kind = (info >> 24) & 0x1F
-            place += TYPE.size + AFTER.get(kind, 0) + EACH.get(kind, 0) * (info & 0xFFFF)
 
     def offsets(self, *wanted: tuple[str, str]) -> list[int]:
         """Where members of structures begin, in octets; OSError if one of them is not there.
@@ -67,12 +63,18 @@ class Btf:
         return {value: self._string(name) for name, value in each}
 
     def _find(self, name: str, kind: int) -> int:
-        wanted = self._octets.find(b"\0" + name.encode() + b"\0", self._strings) + 1
-        for place in self._places[1:] if wanted else ():
-            named, info, _ = TYPE.unpack_from(self._octets, place)
-            if named == wanted - self._strings and (info >> 24) & 0x1F == kind:
+        at = self._octets.find(b"\0" + name.encode() + b"\0", self._strings) + 1
+        wanted = (at - self._strings).to_bytes(4, sys.byteorder)
+        place = self._octets.find(wanted, self._first, self._end) if at else -1
+        while place >= 0:
+            # What else has the name, as a member, has no such kind behind it: ids are small.
+            if (place - self._first) % 4 == 0 and self._is(place, kind):
                 return place
+            place = self._octets.find(wanted, place + 1, self._end)
         return 0
+
+    def _is(self, place: int, kind: int) -> bool:
+        return (int(TYPE.unpack_from(self._octets, place)[1]) >> 24) & 0x1F == kind
 
     def _member(self, place: int, wanted: str) -> int | None:
         """A member's offset in bits."""
@@ -96,3 +98,17 @@ class Btf:
     def _string(self, offset: int) -> str:
         start = self._strings + offset
         return self._octets[start : self._octets.index(b"\0", start)].decode()
+
+
+def _places(types: bytes, first: int) -> list[int]:
+    """Where each type begins: of a hundred thousand, so with nothing more than it takes."""
+    words = memoryview(types).cast("I")
+    after = [3 + AFTER.get(kind, 0) for kind in range(32)]
+    each = [EACH.get(kind, 0) for kind in range(32)]
+    place, end, found = 0, len(words), []
+    while place < end:
+        found.append(first + 4 * place)
+        info = words[place + 1]
+        kind = info >> 24 & 0x1F
+        place += after[kind] + each[kind] * (info & 0xFFFF)
+    return found

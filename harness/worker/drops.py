@@ -45,6 +45,8 @@ and 8200). An ARP header has zeros there (RFC 826)."""
 _open: list[int] = []
 """The queue, the program, and the tracepoint."""
 _names: dict[int, str] = {}
+_offsets: list[int] = []
+"""What this kernel calls its reasons, and where `WANTED` are in its structures."""
 _kept: dict[int, list[tuple[str, ...]]] = {}
 """By the inode of a namespace: what was taken from the queue, and not asked for yet."""
 
@@ -57,9 +59,11 @@ def begin() -> bool:
     end()
     try:
         _open.append(bpf.queue(RECORD.size, ENTRIES))  # without the right to, this is soon over
-        kernel = Btf()
-        _names.update(kernel.names("skb_drop_reason"))
-        program = _program(_open[0], kernel.offsets(*WANTED))
+        if not _offsets:  # it takes a while, and is the same as long as this kernel runs
+            kernel = Btf()
+            _names.update(kernel.names("skb_drop_reason"))
+            _offsets.extend(kernel.offsets(*WANTED))
+        program = _program(_open[0], _offsets)
         _open.append(bpf.load(program, bpf.RAW_TRACEPOINT, "Dual BSD/GPL"))
         _open.append(bpf.trace("kfree_skb", _open[1]))
     except (OSError, KeyError):

@@ -35,6 +35,8 @@ KEYS = (
     "net.ipv4.ip_forward",
     "net.ipv4.ip_default_ttl",
     "net.ipv4.icmp_echo_ignore_all",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_local_reserved_ports",
     "net.ipv6.icmp.echo_ignore_all",
     "net.ipv6.conf.all.hop_limit",
     "net.bridge.bridge-nf-call-iptables",
@@ -176,8 +178,10 @@ def _traffic_control(node: str) -> Parsed:
     for qdisc in opened.get_qdiscs():
         kind, index = qdisc.get("kind"), qdisc["index"]
         if kind not in PLAIN_QDISCS:
+            counted = qdisc.get("stats")
+            dropped = counted["drop"] if counted else 0
             found.append({"interface": names.get(index), "direction": "out", "kind": kind,
-                          "filter": False})  # fmt: skip
+                          "filter": False, "dropped": dropped})  # fmt: skip
         if kind not in ("clsact", "ingress"):
             continue
         for direction, parent in CLSACT.items():

@@ -118,6 +118,10 @@ def test_lost_machine_ends_the_run_with_its_name(bench: Bench, fault: str) -> No
     assert "host2" in said
     assert "Traceback" not in said
     assert seconds < BOUND_S
+    (found,) = [one for one in bench.report["diagnoses"] if one["code"] == "machine-unreachable"]
+    assert (found["node"], found["subject"]) == (None, "host2")
+    cells = {one["id"]: one for one in bench.report["cells"]}
+    assert {cells[name]["verdict"] for name in found["cells"]} == {"unproved"}
 
 
 def test_full_disk_is_told(bench: Bench) -> None:

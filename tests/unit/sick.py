@@ -92,7 +92,7 @@ def _host(found: Readings, lab: Lab, host: str) -> None:
     legs = [vlan for vlan, _ in router.addresses] if router else []
     for vlan in dict.fromkeys((*topology.vlans_of_host(host), *legs)):
         name = topology.subinterface(vlan)
-        found[host, "links"].append(link(name, vlan, mac, vlan_id=vlan))
+        found[host, "links"].append(link(name, vlan, mac, kind="vlan", vlan_id=vlan))
         _addressed(found, lab, host, vlan, name)
     if router:
         found[host, "conf"]["net.ipv4.ip_forward"] = "1"

@@ -11,6 +11,8 @@ from harness.catalogue import BY_CODE, PATH
 from harness.causes import Code
 from harness.diagnosis.filtering import Flow
 from harness.diagnosis.place import Kind, Place
+from harness.diagnosis.scene import Scene
+from harness.diagnosis.traffic import selective
 from harness.flow import Point
 from tests.unit.labs import altered
 from tests.unit.sick import (
@@ -24,12 +26,14 @@ from tests.unit.sick import (
     Change,
     Readings,
     found,
+    lab_of,
     link,
     named,
     place,
     policy,
     route,
     rule,
+    verdict_of,
 )
 
 B1, B4, GW = "bbox1", "bbox4", "gateway"
@@ -473,12 +477,6 @@ CASES: dict[str, tuple[Place, Change, Code, str, str, str]] = {
         ASKED, sysctl(B4, net__ipv4__conf__eth0__arp_ignore="8"), Code.ARP_DISABLED, B4,
         "net.ipv4.conf.eth0.arp_ignore", "sysctl -w net.ipv4.conf.eth0.arp_ignore=0",
     ),
-    "rp_filter": (
-        AT_ROUTER, both(sysctl(GW, net__ipv4__conf__all__rp_filter="1"),
-                        put(GW, "tables", route("172.16.10.10/32", None, "eth1"))),
-        Code.RP_FILTER_DROP, GW, "net.ipv4.conf.all.rp_filter",
-        "sysctl -w net.ipv4.conf.all.rp_filter=0",
-    ),
     "a small MTU": (
         LARGE, of_link(GW, "eth2.20", mtu=1400), Code.MTU_MISMATCH, GW, "eth2.20 mtu 1400",
         "ip link set eth2.20 mtu 1500",
@@ -657,3 +655,14 @@ def test_modes_are_asked_of_siblings_only() -> None:
     finding, _ = found(at, of_link(B1, "eth0", macvlan_mode="private"), "bbox1-to-bbox2-icmp")
     assert finding is not None
     assert (finding.code, finding.node) == (Code.MACVLAN_MODE_ISOLATES, B1)
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_what_blind_taps_did_not_see_tells_nothing_of_a_wire(lossless: bool) -> None:
+    """Frames that passed unseen would make it seem as if the wire chose among them."""
+    lost, passed, code = SELECTIVE["TCP"]
+    verdict = verdict_of()
+    seen = replace(verdict, proof=replace(verdict.proof, taps_lossless=lossless))
+    more = {"passed": frozenset(passed), "lost": frozenset(lost)}
+    finding = selective(Scene(lab_of(), seen, ASKING, {}, **more))
+    assert (finding and finding.code) == (code if lossless else None)

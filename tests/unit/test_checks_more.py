@@ -166,6 +166,17 @@ SAID: dict[str, tuple[Place, Change, Code | None]] = {
         put("bbox1", "tables", route("172.16.10.1/32", None, "lo")),
         Code.ROUTE_BLACKHOLE,
     ),
+    "it went to who answers for others, and no entry tells so any more": (
+        replace(ON_WIRE, flow=replace(ON_WIRE.flow, dst_mac="02:42:ac:10:14:0a")),
+        lambda readings: readings["bbox2", "conf"].update(
+            {"net.ipv4.conf.all.proxy_arp": "1"}
+        ),
+        Code.PROXY_ARP_LEAK,
+    ),
+    "it went to somebody who answers for nobody": (
+        replace(ON_WIRE, flow=replace(ON_WIRE.flow, dst_mac="02:42:ac:10:14:0a")),
+        lambda _: None, None,
+    ),
     "somebody answers for others": (
         replace(AT_RECEIVER, flow=replace(AT_RECEIVER.flow, protocol="")),
         lambda readings: readings["bbox2", "conf"].update(
@@ -248,3 +259,34 @@ def test_the_newest_reading_counts() -> None:
     assert State((older[0], asked, older[1])).cite("bbox1", "conf") == (asked.name,)
     assert State(tuple(older)).sysctl("bbox1", "a") == "after"
     assert State(tuple(older[::-1])).sysctl("bbox1", "a") == "after"
+
+
+def made_of(kind: str) -> Change:
+    """host2 has no leg in VLAN 20, and legs are links of this kind; of none, nobody has one."""
+
+    def change(readings: Readings) -> None:
+        for (_, reading), links in readings.items():
+            if reading == "links":
+                legs = [one for one in links if one.get("vlan_id") is not None]
+                for leg in legs:
+                    leg["kind"] = kind
+                gone = [one for one in legs if not kind or one["name"] == "eth2.20"]
+                links[:] = [one for one in links if one not in gone]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("kind", "fix"),
+    [
+        ("vlan", "ip link add link eth2 name eth2.20 type vlan id 20 && "),
+        ("veth", "python3 -m harness.worker.subinterface add eth2 eth2.20 20 1500 && "),
+        ("", "ip link add link eth2 name eth2.20 type vlan id 20 && "),
+    ],
+)
+def test_a_leg_is_made_of_what_the_others_are_made_of(kind: str, fix: str) -> None:
+    """A kernel without 802.1Q links would refuse what is right on all others."""
+    finding, _ = found(ON_WIRE, made_of(kind))
+    assert finding is not None
+    assert finding.code is Code.SUBINTERFACE_MISSING
+    assert finding.fix.startswith(fix)

@@ -23,9 +23,7 @@ BY_NAME = {fault.name: fault for fault in FAULTS}
 NOT_INJECTED = {
     Code.NEIGHBOUR_OVERFLOW: "no namespace may set gc_thresh3",
     Code.CONNTRACK_FULL: "no namespace may set nf_conntrack_max",
-    Code.PROBE_NOT_SENT: "what keeps a kernel from sending has a code of its own",
-    Code.TAP_DEAD: "an interface that is down is a fault to find, not a dead tap",
-    Code.MACHINE_UNREACHABLE: "the lab is this machine",
+    Code.MACHINE_UNREACHABLE: "no lab outlives it: tests/ssh/test_runs.py, test_machine_lost.py",
     Code.UNKNOWN: "is what is left",
 }
 """Causes that nothing in a namespace brings about, and why."""
@@ -97,6 +95,11 @@ def test_only_what_breaks_something_is_predicted_red(name: str) -> None:
         ("mtu-mismatch", "routed-bbox1-to-bbox3-icmp", Ruling.PASS),
         ("vlan-leak", "routed-bbox1-to-bbox4-l2-broadcast", Ruling.FAIL),
         ("broadcast-lost-to-macvlan", "routed-gateway-to-bbox3-icmp", Ruling.FAIL),
+        ("probe-not-sent-for-want-of-a-port", "routed-bbox1-to-bbox4-tcp", Ruling.UNPROVED),
+        ("probe-not-sent-for-want-of-a-port", "routed-bbox1-to-bbox4-icmp", Ruling.PASS),
+        ("probe-not-sent-for-want-of-a-port", "routed-bbox4-to-bbox1-tcp", Ruling.PASS),
+        ("tap-dead-interface-flaps", "routed-bbox1-to-bbox3-icmp", Ruling.UNPROVED),
+        ("tap-dead-frames-flood", "routed-bbox1-to-bbox2-arp", Ruling.UNPROVED),
         ("container-not-running", "routed-bbox3-to-bbox1-icmp", Ruling.FAIL),
         ("container-not-running", "routed-bbox1-to-bbox4-l2-unicast", Ruling.UNPROVED),
         ("container-not-running", "routed-bbox2-to-bbox4-icmp", Ruling.PASS),

@@ -86,8 +86,9 @@ def test_a_lost_machine_is_named_when_all_have_answered() -> None:
     log: list[tuple[str, str, Any]] = []
     lost = WorkerLost("the worker on host1 ended before it answered; run again")
     one, _ = fleet(log, host1={calls.evidence: lost}, host2={calls.evidence: []})
-    with pytest.raises(WorkerLost, match="host1: the worker on host1 ended"):
+    with pytest.raises(WorkerLost, match="host1: the worker on host1 ended") as raised:
         one.call(calls.evidence, [("host1", "links"), ("host2", "links")])
+    assert raised.value.machines == ("host1",)
     assert {name for _, name, _ in log} == {"host1", "host2"}
     one.close()
 

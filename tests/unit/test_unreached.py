@@ -12,7 +12,7 @@ CELLS = cells_of(TUTORIAL, Stage.ISOLATED)
 
 def test_every_cell_is_unproved_for_the_one_reason() -> None:
     """What it was expected to do does not matter: nothing is known of it."""
-    found = unreached(CELLS.values(), "host2", "its worker ended")
+    found = unreached(CELLS.values(), ("host2",), "its worker ended")
     assert [one.cell.id for one in found.verdicts] == list(CELLS)
     assert {one.ruling for one in found.verdicts} == {Ruling.UNPROVED}
     assert not any(one.proof.left or one.proof.absent for one in found.verdicts)
@@ -26,5 +26,12 @@ def test_every_cell_is_unproved_for_the_one_reason() -> None:
 
 def test_no_cell_is_no_diagnosis() -> None:
     """There is nothing to explain."""
-    found = unreached((), "host2", "its worker ended")
+    found = unreached((), ("host2",), "its worker ended")
     assert (found.verdicts, found.diagnoses) == ((), ())
+
+
+def test_several_machines_are_named_together() -> None:
+    """A cut between the controller and all of them is one fault."""
+    (told,) = unreached(CELLS.values(), ("host1", "host2"), "gone").diagnoses
+    assert told.subject == "host1, host2"
+    assert told.message.startswith("host1, host2, which carry the lab, could not be reached")
