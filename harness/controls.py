@@ -89,7 +89,7 @@ def _answering(cell: Cell) -> Class:
 
 def _arriving(topology: Topology, cell: Cell) -> Class:
     """How a probe arrives: over the wire into a VLAN, or from another interface of the host."""
-    src, dst = cell.src, cell.dst
+    src, dst = cell.src, cell.arrival
     if walk.siblings(topology, src, dst):
         return SIBLING, dst, cell.probe.frame_class, src
     hop = f"{walk.vlan_of(topology, dst, src)}"

@@ -142,6 +142,9 @@ class Expectation:
     """The VLAN of each segment of a way through routers: one more than there are routers."""
     arrives: bool = False
     """Whether it arrives all the same, where the outcome is `silent`: its reply gets lost."""
+    lands: str | None = None
+    """The leg of the destination's container where it arrives, if that is not the destination: a
+    Linux host takes what is for any address of its own, and answers ARP for it, on every leg."""
     unanswered: bool = False
     """Whether its reply does not even leave the destination, which has no route for it."""
 
@@ -161,6 +164,11 @@ class Cell:
     def id(self) -> str:
         """Stable name, used in test ids, reports and captures."""
         return f"{self.stage}-{self.src}-to-{self.dst}-{self.probe}"
+
+    @property
+    def arrival(self) -> str:
+        """The node where the probe arrives, if it does: mostly the destination."""
+        return self.expectation.lands or self.dst
 
 
 class Point(NamedTuple):

@@ -95,9 +95,12 @@ def _held(topology: Topology, version: _Kinds, chosen: frozenset[str]) -> Iterat
     holders = _holders(topology)
     for src, dst in permutations(topology.endpoints, 2):
         holder = _holder(holders, src, dst)
-        unasked = ", ".join(kind for kind in _unasked(holder, src, version) if kind in chosen)
-        if holder and unasked:
-            why = f"{dst.address} is {holder.name}'s in VLAN {src.vlan}"
+        kept = _unasked(holder, src, dst, version)
+        unasked = ", ".join(kind for kind in kept if kind in chosen)
+        if unasked:
+            why = f"both are legs of {src.container}, and what it sends to itself never leaves it"
+            if holder:
+                why = f"{dst.address} is {holder.name}'s in VLAN {src.vlan}"
             yield f"{unasked} from {src.name} to {dst.name}: {why}"
 
 
@@ -158,7 +161,7 @@ class _Pairs:
         at_layer2 = self._layer2(src, dst)
         family2 = Family.SAME_VLAN if same else Family.CROSS_VLAN_L2
         family3 = Family.SAME_VLAN if same else Family.CROSS_VLAN_L3
-        unasked = _unasked(_holder(self._holders, src, dst), src, self._version)
+        unasked = _unasked(_holder(self._holders, src, dst), src, dst, self._version)
         for probe in self._probes:
             kind = probe.kind
             family = family2 if probe.is_layer2 else family3
@@ -166,18 +169,22 @@ class _Pairs:
             if kind not in unasked:
                 yield Cell(stage, src.name, dst.name, probe, family, expected)
         yield from self._tagged(src, dst, at_layer2)
-        if at_layer3.outcome is Outcome.REACHED and self._sized:
+        is_pinged = self._sized and self._version.ping not in unasked
+        if at_layer3.outcome is Outcome.REACHED and is_pinged:
             ping = self._version.ping
             for octets, expected in sized(topology, src, dst, at_layer3):
                 probe = _probe(ping, octets - ICMP_OVERHEAD[ping])
                 yield Cell(stage, src.name, dst.name, probe, Family.MTU, expected)
 
     def _layer2(self, src: Endpoint, dst: Endpoint) -> dict[str, Expectation]:
-        """By kind: to one MAC address, or to many."""
+        """By kind: to one MAC address, to many, or a question for an address."""
         to_many = layer2(self._topology, src, dst, "l2-broadcast")
         found = dict.fromkeys(self._version.layer2, to_many)
         if src.vlan == dst.vlan:
             found |= {kind: layer2(self._topology, src, dst, kind) for kind in UNICAST}
+        elif self._topology.is_multihomed(dst):
+            resolve = self._version.resolve
+            found[resolve] = layer2(self._topology, src, dst, resolve)
         return found
 
     def _tagged(
@@ -206,8 +213,12 @@ def _holder(
     return holders.get((src.vlan, dst.address)) if src.vlan != dst.vlan else None
 
 
-def _unasked(holder: Endpoint | None, src: Endpoint, version: _Kinds) -> tuple[str, ...]:
+def _unasked(
+    holder: Endpoint | None, src: Endpoint, dst: Endpoint, version: _Kinds
+) -> tuple[str, ...]:
     """The probes that would go to another endpoint with the same address, or never leave."""
+    if src.container == dst.container:
+        return version.layer3
     if holder is None:
         return ()
     return version.layer3 if holder == src else (version.resolve, *version.layer3)

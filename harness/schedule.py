@@ -245,6 +245,7 @@ def _probe(topology: Topology, probe_id: str, cell: Cell, token: bytes) -> dict[
         "size": argument if kind in ("icmp", "icmp6") else None,
         "tag": argument if kind.startswith("l2-") else None,
         "port": ECHO_PORT,
+        "bound": bool(walk.leaving_by(topology, cell.src)),
         "await": cell.expectation.outcome is Outcome.REACHED,
         "absent": False,
     }

@@ -54,7 +54,7 @@ def judge(
     answering: Arrived = {}
     for one in observed:
         if one.observation.arrived and not one.observation.strays:
-            arrived.setdefault(_class(one, one.cell.dst), []).append(one)
+            arrived.setdefault(_class(one, one.cell.arrival), []).append(one)
         if one.observation.outcome is Outcome.REACHED:
             answered.setdefault(_class(one, one.cell.src), []).append(one)
             answering.setdefault(_answer(one), []).append(one)

@@ -60,15 +60,16 @@ def _mirror(lab: Lab, host: str, port: str) -> Finding | None:
 def _mode(lab: Lab, cell: Cell) -> Finding | None:
     for node in (cell.src, cell.dst):
         end = lab.endpoint(node)
-        link = lab.state.link(node, "eth0") if end else None
+        name = end.interface if end else ""
+        link = lab.state.link(node, name) if end else None
         expected = lab.topology.vlan(end.vlan).mode if end else ""
         found = (link or {}).get("macvlan_mode")
         if found and found != expected:
-            message = f"{node}'s eth0 is in mode {found}, not {expected}"
-            fix = f"ip link set eth0 type macvlan mode {expected}"
+            message = f"{node}'s {name} is in mode {found}, not {expected}"
+            fix = f"ip link set {name} type macvlan mode {expected}"
             shown = lab.state.cite(node, "links")
             return Finding(
-                Code.MACVLAN_MODE_ISOLATES, node, f"eth0 mode {found}", message, fix, shown
+                Code.MACVLAN_MODE_ISOLATES, node, f"{name} mode {found}", message, fix, shown
             )
     return None
 

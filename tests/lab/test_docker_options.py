@@ -68,7 +68,7 @@ def test_it_is_green_with_containers(tmp_path: Path, name: str) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     with_engines = outcomes(document(tmp_path))
     assert {verdict for _, verdict, _ in with_engines.values()} == {"pass"}
-    if name in ("docker-options", "dual-stack"):
+    if name in ("docker-options", "dual-stack", "two-legs"):
         assert run(tmp_path, *options).returncode == 0
         assert outcomes(document(tmp_path)) == with_engines
 
