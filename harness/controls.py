@@ -84,7 +84,7 @@ def _wanted(topology: Topology, cell: Cell) -> Class:
 
 def _answering(cell: Cell) -> Class:
     """That the destination answers probes of this kind."""
-    return ANSWER, cell.dst, cell.probe.kind, ""
+    return ANSWER, cell.dst, cell.probe.like, ""
 
 
 def _arriving(topology: Topology, cell: Cell) -> Class:

@@ -69,6 +69,16 @@ def layer3(topology: Topology, stage: Stage, src: Endpoint, dst: Endpoint) -> Ex
     )
 
 
+def relay(asker: Endpoint, near: Endpoint, out: Endpoint, target: Endpoint) -> Expectation:
+    """Of a packet for a target in the VLAN of one leg, which another leg is handed by a neighbour.
+
+    A container does not forward (ip_forward is 0): it takes the frame, and drops what is in it.
+    """
+    why = f"{near.container} does not forward what {asker.name} hands it in VLAN {near.vlan} for "
+    why += f"{target.address} in VLAN {out.vlan}"
+    return Expectation(Outcome.SILENT, why, arrives=True, unanswered=True, lands=near.name)
+
+
 def _ended(way: Way) -> Expectation:
     return Expectation(way.outcome, way.why, via=way.via, next_hop=way.next_hop, vlans=way.vlans)
 

@@ -74,7 +74,11 @@ IPV6_L3_KINDS = ("icmp6", "tcp6", "udp6")
 """The kinds that only pairs with IPv6 addresses have: asked for beside the others, never instead.
 A neighbour solicitation is an IPv6 packet, but like ARP it does not care about routes.
 """
-KINDS = L2_KINDS + L3_KINDS + IPV6_L2_KINDS + IPV6_L3_KINDS
+RELAY = "relay"
+"""An echo request that a neighbour is handed for somebody else, to see if it passes it on. Only a
+container that is in several VLANs is asked so; the destination is the leg that it must not leave
+by."""
+KINDS = (*L2_KINDS, *L3_KINDS, *IPV6_L2_KINDS, *IPV6_L3_KINDS, RELAY)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -121,7 +125,12 @@ class Probe:
         its own: what a control must share with the probe that it vouches for.
         """
         own_tag = self.is_layer2 and self.argument is not None
-        return f"{self.kind}+tag" if own_tag else self.kind
+        return f"{self.kind}+tag" if own_tag else self.like
+
+    @property
+    def like(self) -> str:
+        """The kind whose frames are as this one's: what can vouch for it, and answers it."""
+        return "icmp" if self.kind == RELAY else self.kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, permutations
 
-from harness.expectations import UNICAST, from_router, layer2, layer3, parent, sized, to_router
+from harness.expectations import (
+    UNICAST,
+    from_router,
+    layer2,
+    layer3,
+    parent,
+    relay,
+    sized,
+    to_router,
+)
 from harness.flow import (
     IPV6_L2_KINDS,
     IPV6_L3_KINDS,
     KINDS,
     L2_KINDS,
     L3_KINDS,
+    RELAY,
     Cell,
     Expectation,
     Family,
@@ -25,8 +35,9 @@ from harness.flow import (
     Probe,
     Stage,
 )
-from harness.layer2 import shares_address
+from harness.layer2 import hears, shares_address
 from harness.topology import Address, Endpoint, Gateway, Topology
+from harness.walk import stranger
 
 ICMP_OVERHEAD = {"icmp": 28, "icmp6": 48}
 """Octets of an IPv4 header without options (RFC 791) or an IPv6 header (RFC 8200), and of an echo
@@ -62,7 +73,7 @@ OF_LAYER2, OF_LAYER3 = L2_KINDS + IPV6_L2_KINDS, L3_KINDS + IPV6_L3_KINDS
 KINDS_OF = {
     Family.SAME_VLAN: ALL_KINDS,
     Family.CROSS_VLAN_L2: frozenset(OF_LAYER2),
-    Family.CROSS_VLAN_L3: frozenset(OF_LAYER3),
+    Family.CROSS_VLAN_L3: frozenset((*OF_LAYER3, RELAY)),
     Family.GATEWAY_ADDRESS: frozenset(("arp", "icmp", "ndp", "icmp6")),
     Family.COLD: frozenset(("icmp", "icmp6")),
     Family.PARENT: frozenset(("arp", "icmp", "ndp", "icmp6", *FRAME_KINDS)),
@@ -105,8 +116,8 @@ def _held(topology: Topology, version: _Kinds, chosen: frozenset[str]) -> Iterat
 
 
 def kinds(cells: Iterable[Cell]) -> frozenset[str]:
-    """The kinds of probe that cells have."""
-    return frozenset(cell.probe.kind for cell in cells)
+    """The kinds of probe that cells have, and those that vouch for them."""
+    return frozenset(kind for cell in cells for kind in (cell.probe.kind, cell.probe.like))
 
 
 def _not_applicable(topology: Topology, stages: tuple[Stage, ...]) -> dict[Family, str]:
@@ -136,6 +147,7 @@ def _stage(topology: Topology, stage: Stage, chosen: frozenset[str]) -> Iterator
     pairs6 = _Pairs(topology.ipv6, stage, chosen, IPV6)
     for src, dst in permutations(topology.ipv6.endpoints, 2):
         yield from pairs6.cells(src, dst)
+    yield from (cell for cell in _relays(topology, stage) if RELAY in chosen)
     others = [_parent(topology, stage, host.name) for host in topology.hosts]
     for lab, version in ((topology, IPV4), (topology.ipv6, IPV6)):
         others += [_router(lab, stage, router, version) for router in lab.routers(stage)]
@@ -230,6 +242,25 @@ def _foreign_tag(topology: Topology, src: Endpoint, dst: Endpoint) -> int | None
         return dst.vlan
     others = [vlan.id for vlan in topology.vlans if vlan.id != src.vlan]
     return others[0] if others else None
+
+
+def _relays(topology: Topology, stage: Stage) -> Iterator[Cell]:
+    """Whether a container passes on into one of its VLANs what it is handed in another.
+
+    Somebody else in the first VLAN asks, for somebody else in the second.
+    """
+    for out in topology.endpoints:
+        for near in topology.legs[out.name]:
+            asker, target = stranger(topology, near), stranger(topology, out)
+            if (
+                near != out
+                and asker
+                and target
+                and hears(topology, asker.name, near.name, unicast=True)
+            ):
+                expected = relay(asker, near, out, target)
+                probe = Probe(RELAY)
+                yield Cell(stage, asker.name, out.name, probe, Family.CROSS_VLAN_L3, expected)
 
 
 def _parent(topology: Topology, stage: Stage, host: str) -> Iterator[Cell]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from harness.flow import Cell, Family, Outcome, Point
-from harness.topology import Topology
+from harness.topology import Endpoint, Topology
 
 
 class Waypoint(NamedTuple):
@@ -69,6 +69,18 @@ def source_interface(topology: Topology, cell: Cell) -> str:
     """The interface of the source that a probe leaves through."""
     own = topology.interface(cell.src)
     return own or topology.subinterface(vlan_of(topology, cell.src, cell.dst))
+
+
+def stranger(topology: Topology, leg: Endpoint) -> Endpoint | None:
+    """Somebody else in a leg's VLAN: of one leg, and on another host, as far as there is any."""
+    others = [
+        end for end in topology.endpoints if end.vlan == leg.vlan and end.container != leg.container
+    ]
+
+    def far(end: Endpoint) -> tuple[bool, bool]:
+        return topology.is_multihomed(end), end.host == leg.host
+
+    return min(others, key=far, default=None)
 
 
 def leaving_by(topology: Topology, node: str) -> str:

@@ -78,10 +78,11 @@ def _forwarding(lab: Lab, cell: Cell) -> Finding | None:
     """A host that routes where nobody must."""
     if cell.probe.is_layer2:
         return None
-    for host in lab.topology.hosts:
+    several = [end.name for end in lab.topology.containers if lab.topology.is_multihomed(end)]
+    for node in (*[host.name for host in lab.topology.hosts], *several):
         key = "net.ipv4.ip_forward"
-        if lab.router(host.name) is None and lab.state.sysctl(host.name, key) == "1":
-            message = f"{host.name} forwards, and is no router in this stage: {key} is 1"
-            shown = lab.state.cite(host.name, "conf", "sysctls")
-            return Finding(Code.EXTRA_HOP, host.name, key, message, assigned(key, 0), shown)
+        if lab.router(node) is None and lab.state.sysctl(node, key) == "1":
+            message = f"{node} forwards, and is no router in this stage: {key} is 1"
+            shown = lab.state.cite(node, "conf", "sysctls")
+            return Finding(Code.EXTRA_HOP, node, key, message, assigned(key, 0), shown)
     return None

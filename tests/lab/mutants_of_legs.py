@@ -41,4 +41,10 @@ OF_TWO_LEGS = [
         (("bbox1", "ip", "route", "replace", "default", "via", "172.16.10.1"),),
         by_20,
     ),
+    Mutant(
+        "forwards",
+        (("bbox1", "sysctl", "-w", "net.ipv4.ip_forward=1"),),
+        (("bbox1", "sysctl", "-w", "net.ipv4.ip_forward=0"),),
+        lambda cell: cell.kind == "relay" and cell.dst in ("bbox1", "bbox1.20"),
+    ),
 ]

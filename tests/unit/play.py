@@ -200,7 +200,7 @@ def _leave_out(draft: Draft, absent: Absent) -> None:
 
 
 def _shoot(draft: Draft, shot: Shot) -> None:
-    if shot.frame is not None:
+    if shot.frame is not None and shot.id.startswith(BEACON):
         _beacon(draft, shot, shot.frame)
         return
     expectation = shot.cell.expectation
@@ -333,7 +333,7 @@ def of_shot(draft: Draft, shot: Shot) -> Wire:
         targets["ndp"] = group_mac(target)
         source = f"fe80::{shot.token[:8].hex(':', 2)}"
     return Wire(
-        kind="l2" if kind.startswith("l2-") else kind.removesuffix("6"),
+        kind="l2" if kind.startswith("l2-") else cell.probe.like.removesuffix("6"),
         src_mac=mac_of(topology, cell.src),
         dst_mac=targets.get(kind, mac_of(topology, to)),
         token=shot.token,

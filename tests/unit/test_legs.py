@@ -11,17 +11,20 @@ from click.testing import CliRunner
 from harness import forwarding, path, topology, walk
 from harness.cli import cli
 from harness.commands import command
-from harness.diagnosis import containers
+from harness.diagnosis import containers, leaks
 from harness.diagnosis.scene import Lab, further
 from harness.diagnosis.state import State
 from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.lab_host import LabHostEndpoints
 from harness.errors import InputError
 from harness.flow import Absent, Cell, Outcome, Point, Stage
+from harness.frame import dissect
 from harness.live import concerned
 from harness.matrix import matrix
+from harness.schedule import schedule
 from harness.topology import Topology
 from tests.unit.builders import reading
+from tests.unit.faults import leaked
 from tests.unit.labs import FILE, altered, cells_of, shipped, table, tabled
 from tests.unit.play import judged
 from tests.unit.test_matrix import L2, L3
@@ -44,6 +47,8 @@ DIRECT = "bbox4-bbox1 bbox1.20-bbox4.10"
 IN_VAIN = "bbox1.20-bbox3 bbox4-bbox3"
 """Likewise, to one that nobody has there."""
 BY_GATEWAY = f"{TO_BOTH_10} {TO_ONE_10} bbox2-bbox1 bbox2-bbox4.10 bbox2-bbox3"
+RELAYED = "bbox3-bbox1.20 bbox2-bbox1 bbox3-bbox4 bbox2-bbox4.10"
+"""To the leg that a packet must not leave by which its container is handed at the other."""
 OWN = "host1-bbox1 host1-bbox1.20 host1-bbox2 host2-bbox3 host2-bbox4 host2-bbox4.10"
 OTHER = "host1-bbox3 host1-bbox4 host1-bbox4.10 host2-bbox1 host2-bbox1.20 host2-bbox2"
 EVERYBODY = ("bbox1", "bbox1.20", "bbox2", "bbox3", "bbox4", "bbox4.10")
@@ -57,6 +62,7 @@ cross-vlan-l2   | {CROSS_10} {CROSS_20}       | {WITHOUT_ARP}                 | 
 cross-vlan-l2   | {TO_BOTH_10} {TO_BOTH_20}   | arp                           | reached
 cross-vlan-l2   | {UNANSWERED}                | arp                           | silent
 cross-vlan-l3   | {DIRECT}                    | {L3}                          | reached
+cross-vlan-l3   | {RELAYED}                   | relay                         | silent
 cross-vlan-l3   | {IN_VAIN}                   | {L3}                          | no-neighbour
 parent          | {OWN}                       | l2-unicast l2-broadcast       | silent
 parent          | {OTHER}                     | l2-unicast l2-broadcast       | reached
@@ -77,7 +83,7 @@ cold            | {FROM_GATEWAY}              | icmp                          | 
 """
 
 
-@pytest.mark.parametrize(("stage", "count"), [*zip(Stage, (310, 348, 310), strict=True)])
+@pytest.mark.parametrize(("stage", "count"), [*zip(Stage, (314, 352, 314), strict=True)])
 def test_two_legs(stage: Stage, count: int) -> None:
     """Each leg is asked for itself; nothing comes from VLAN to VLAN by who is in both."""
     found = tabled(LAB, stage)
@@ -228,6 +234,70 @@ def test_ipv6_takes_nobody_for_a_neighbour() -> None:
     )
     found = [one for one in cells_of(lab, Stage.ROUTED).values() if one.probe.is_ipv6]
     assert [one.explain() for one in judged(lab, found).values() if not one.ok] == []
+
+
+def test_what_a_container_is_handed_for_another_stays_there() -> None:
+    """A whole packet in a frame for its near leg; it arrives, and must not leave by the other."""
+    asked = cell("bbox3-to-bbox1.20-relay", Stage.ISOLATED)
+    assert asked.expectation.why == (
+        "bbox1 does not forward what bbox3 hands it in VLAN 10 for 172.16.20.10 in VLAN 20"
+    )
+    assert walk.path(LAB, asked)[-1].point == Point("bbox1", "eth0", "in")
+    stage = cells_of(LAB, Stage.ISOLATED).values()
+    (probe,) = (
+        one
+        for wave in schedule(LAB, [asked], stage)["waves"]
+        for one in wave["probes"]
+        if one["id"] == asked.id
+    )
+    packet = dissect(probe["frame"])
+    assert (packet.src_mac, packet.dst_mac) == ("02:42:ac:10:0a:0b", "02:42:ac:10:0a:0a")
+    assert (packet.src_ip, packet.dst_ip, packet.ttl) == ("172.16.10.11", "172.16.20.10", 64)
+    assert packet.payload.startswith(probe["token"])
+    assert checksum(probe["frame"][14:34]) == checksum(probe["frame"][34:58]) == 0xFFFF
+    assert (probe["node"], probe["interface"], probe["await"]) == ("bbox3", "eth0", False)
+
+
+def checksum(octets: bytes) -> int:
+    """The sum of RFC 1071 over words; all ones where a checksum in them is right."""
+    total = sum(int.from_bytes(octets[at : at + 2], "big") for at in range(0, len(octets), 2))
+    return total % 0xFFFF or 0xFFFF
+
+
+def test_a_packet_that_is_passed_on_is_a_leak() -> None:
+    """Seen leaving by the other leg; the control is an echo that the container answers there."""
+    asked = cell("bbox3-to-bbox1.20-relay", Stage.ISOLATED)
+    assert judged(LAB, [asked])[asked.id].proof.control == "control/isolated-bbox2-to-bbox1.20-icmp"
+    leak = leaked(asked.id, Point("bbox1.20", "eth1", "out"))
+    verdict = judged(LAB, [asked], leak)[asked.id]
+    assert (verdict.ok, verdict.why) == (
+        False,
+        "it was also seen where it must not be: bbox1.20:eth1 (out)",
+    )
+
+
+def test_a_container_that_forwards_is_named() -> None:
+    """By its sysctl, with the command that mends it."""
+    asked = cell("bbox3-to-bbox1.20-relay", Stage.ISOLATED)
+    verdict = judged(LAB, [asked], leaked(asked.id, Point("bbox1.20", "eth1", "out")))[asked.id]
+    on = {"net.ipv4.ip_forward": "1"}
+    entry = reading("isolated/bbox1/conf/asked", kind="conf", node="bbox1", parsed=on)
+    found = leaks.reached(Lab(LAB, Stage.ISOLATED, State((entry,), further(LAB))), verdict)
+    assert found is not None
+    assert (found.node, found.fix) == ("bbox1", "sysctl -w net.ipv4.ip_forward=0")
+
+
+def test_nobody_is_asked_to_pass_on_to_nobody() -> None:
+    """Where the container is alone in a VLAN there is nobody to hand it anything."""
+    alone = altered(
+        "two-legs",
+        ("  bbox2: {host: host1, vlan: 20, address: 172.16.20.10}\n", ""),
+        (
+            "vlan: 20, address: 172.16.20.11, also: {10: {address: 172.16.10.40}}",
+            "vlan: 10, address: 172.16.10.40",
+        ),
+    )
+    assert "relay" not in {one.probe.kind for one in cells_of(alone, Stage.ISOLATED).values()}
 
 
 def test_who_answers_for_whom() -> None:
