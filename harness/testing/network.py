@@ -45,7 +45,7 @@ class Network:
         """The id of the probe that frames are under way for."""
         self.receive: Callable[[str, Link, bytes], None] = lambda *_: None
         """What a node's stack does with a frame that came in at one of its interfaces."""
-        self._numbers = {tap: number for number, tap in enumerate(taps)}
+        self._numbers = {(state.real(at), name): number for number, (at, name) in enumerate(taps)}
         self._leaking = False
         self._queued: deque[tuple[str, Link, bytes]] = deque()
         """Group frames that macvlan hands to its interfaces when all else is done."""
