@@ -125,7 +125,7 @@ def readings(topology: Topology, stages: Iterable[Stage]) -> list[Ask]:
         return []
     return [
         Ask(f"undone-{node}-{kind}", Stage.UNDONE, also=(Stage.ISOLATED,), node=node, kind=kind)
-        for node in topology.nodes
+        for node in topology.namespaces
         for kind in RULES
     ]
 

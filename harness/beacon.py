@@ -59,6 +59,25 @@ def frame(cell: Cell, dst_mac: str, dst_ip: str, vlan: int, token: bytes) -> byt
     return (head + body).ljust(MIN_FRAME, b"\0")
 
 
+def handed(macs: tuple[str, str], addresses: tuple[str, str], token: bytes) -> bytes:
+    """An echo request that is whole, from a MAC and an IPv4 address to others: to be taken."""
+    echo = struct.pack("!BBHHH", ECHO_REQUEST, 0, 0, 0, 0) + token
+    echo = echo[:2] + _checksum(echo) + echo[4:]
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(echo), 0, 0, TTL, ICMP, 0)
+    head += b"".join(map(socket.inet_aton, addresses))
+    packet = head[:10] + _checksum(head) + head[12:] + echo
+    src, dst = map(_mac, macs)
+    return (dst + src + struct.pack("!H", ETHERTYPE_IPV4) + packet).ljust(MIN_FRAME, b"\0")
+
+
+def _checksum(octets: bytes) -> bytes:
+    """RFC 1071's, of an even number of octets."""
+    total = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
+    total = (total & 0xFFFF) + (total >> 16)
+    total = (total & 0xFFFF) + (total >> 16)
+    return struct.pack("!H", ~total & 0xFFFF)
+
+
 def _mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 

@@ -35,6 +35,8 @@ _COMMANDS = {
     "image": "{node}# {argv}",
     "network": "{node}# {argv}",
     "container": "{node}# {argv}",
+    "leg": "ln -s {of} /run/netns/{node}",
+    "connect": "{node}# {argv}",
     "namespace-delete": "ip netns delete {node}",
     "link": "{node}# ip link set {link} {state}",
     "container-delete": "{node}# docker rm --force {name}",

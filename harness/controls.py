@@ -84,12 +84,12 @@ def _wanted(topology: Topology, cell: Cell) -> Class:
 
 def _answering(cell: Cell) -> Class:
     """That the destination answers probes of this kind."""
-    return ANSWER, cell.dst, cell.probe.kind, ""
+    return ANSWER, cell.dst, cell.probe.like, ""
 
 
 def _arriving(topology: Topology, cell: Cell) -> Class:
     """How a probe arrives: over the wire into a VLAN, or from another interface of the host."""
-    src, dst = cell.src, cell.dst
+    src, dst = cell.src, cell.arrival
     if walk.siblings(topology, src, dst):
         return SIBLING, dst, cell.probe.frame_class, src
     hop = f"{walk.vlan_of(topology, dst, src)}"

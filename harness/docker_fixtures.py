@@ -72,7 +72,7 @@ def _docker_container(request: pytest.FixtureRequest) -> OnEngine:
     parent, name = topology.subinterface(end.vlan), topology.vlan(end.vlan).network
     with told(request.session):
         lab = session.lab(ask.stage)
-        inspected = _inspected(lab, end.host, "docker-containers", f"/{end.name}")
+        inspected = _inspected(lab, end.host, "docker-containers", f"/{end.container}")
         parents = _ip(lab, end.host, "link", "show", "dev", parent)
         links = _ip(lab, end.name, "-details", "address", "show", "dev", end.interface)
         routes = _ip(lab, end.name, "-4", "route", "show", "default")

@@ -38,7 +38,7 @@ class NetworkState:
 
 @dataclass(frozen=True)
 class ContainerState:
-    """A container's one interface, to its engine and to the kernel in its namespace."""
+    """A leg of a container, to its engine and to the kernel in its namespace."""
 
     engine: tuple[str, str, str]
     """(network, address, MAC address) that `docker inspect` says."""
@@ -47,7 +47,7 @@ class ContainerState:
     addresses: tuple[str, ...]
     """IPv4, with prefix length."""
     gateways: tuple[str, ...]
-    """Of its default routes."""
+    """Of its container's default routes."""
 
 
 NO_LINK = ("none", "", 0, "", "")
@@ -76,13 +76,14 @@ def network_said(inspected: dict[str, Any]) -> NetworkState:
 
 def container(topology: Topology, end: Endpoint, parent: int) -> ContainerState:
     """What a container must be; `parent` is the index of its parent interface on its host."""
-    vlan = topology.vlan(end.vlan)
+    vlan, default = topology.vlan(end.vlan), topology.default_leg(end)
     address = str(end.address)
+    way_out = topology.vlan(default.vlan).way_out if default else None
     return ContainerState(
         engine=(vlan.network, address, end.mac),
         link=("macvlan", vlan.mode, parent, end.mac, "UP"),
         addresses=(f"{address}/{vlan.subnet.prefixlen}",),
-        gateways=(str(vlan.gateway),) if vlan.gateway and not vlan.internal else (),
+        gateways=(str(way_out),) if way_out else (),
     )
 
 

@@ -13,6 +13,7 @@ from harness.flow import Cell
 from harness.machines.worker import Worker
 from harness.swept import Look, nothing
 from harness.topology import Topology
+from harness.walk import leaving_by
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,27 @@ class Engines:
             for name in asked
             if hosts[name] in look.silent
         ]
+        own = {
+            name: (self.topology.endpoint(name).container, leaving_by(self.topology, name))
+            for name in asked
+        }
         scripts = [
-            (name, hosts[name], pings.script(targets))
+            (name, hosts[name], pings.script(targets, own[name][1]), own[name][0])
             for name, targets in asked.items()
             if hosts[name] not in look.silent
         ]
         said = self.worker.begin(calls.ping, scripts, nodes)
-        return lambda: [pings.reading(one, asked[one["node"]]) for one in (*said(), *mute)]
+        return lambda: [
+            pings.reading(one, asked[one["node"]], *own[one["node"]]) for one in (*said(), *mute)
+        ]
 
-    def _carried(self) -> list[tuple[str, str, str, str]]:
+    def _carried(self) -> list[tuple[str, str, str, str, str]]:
         """The containers as `calls.look` wants them."""
         return [
-            (end.name, end.host, self.topology.vlan(end.vlan).network, end.interface)
+            (
+                end.name, end.host, self.topology.vlan(end.vlan).network, end.interface,
+                end.container,
+            )
             for end in self.topology.endpoints
             if end.host in self.hosts
-        ]
+        ]  # fmt: skip

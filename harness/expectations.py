@@ -26,6 +26,9 @@ def layer2(topology: Topology, src: Endpoint, dst: Endpoint, kind: str) -> Expec
     """Of a frame that does not care about IP."""
     if src.vlan == dst.vlan:
         return _within(topology, src, dst, kind)
+    leg = forwarding.other_leg(topology, src, dst) if kind == "arp" else None
+    if leg:
+        return Expectation(Outcome.REACHED, forwarding.answers_too(dst, leg), lands=leg.name)
     why = f"VLAN {src.vlan} and VLAN {dst.vlan} are separate at layer 2"
     if src.host == dst.host and not topology.host(src.host).hairpin:
         why += f"; on {src.host} they are apart, and the switch returns no frame on its port"
@@ -52,8 +55,9 @@ def layer3(topology: Topology, stage: Stage, src: Endpoint, dst: Endpoint) -> Ex
         why = f"it arrives, but its reply does not: {back.why}"
         unanswered = back.outcome is Outcome.NO_ROUTE and not back.via
         return Expectation(
-            Outcome.SILENT, why, via=way.via, vlans=way.vlans, arrives=True, unanswered=unanswered
-        )
+            Outcome.SILENT, why, via=way.via, vlans=way.vlans, arrives=True, lands=way.lands,
+            unanswered=unanswered,
+        )  # fmt: skip
     return Expectation(
         Outcome.REACHED,
         way.why,
@@ -61,7 +65,18 @@ def layer3(topology: Topology, stage: Stage, src: Endpoint, dst: Endpoint) -> Ex
         ttl=TTL - len(way.via),
         seen_source=_seen_source(topology, src, way),
         vlans=way.vlans,
+        lands=way.lands,
     )
+
+
+def relay(asker: Endpoint, near: Endpoint, out: Endpoint, target: Endpoint) -> Expectation:
+    """Of a packet for a target in the VLAN of one leg, which another leg is handed by a neighbour.
+
+    A container does not forward (ip_forward is 0): it takes the frame, and drops what is in it.
+    """
+    why = f"{near.container} does not forward what {asker.name} hands it in VLAN {near.vlan} for "
+    why += f"{target.address} in VLAN {out.vlan}"
+    return Expectation(Outcome.SILENT, why, arrives=True, unanswered=True, lands=near.name)
 
 
 def _ended(way: Way) -> Expectation:
@@ -119,7 +134,7 @@ def sized(
 
     `fits` is what is expected of small packets: that they arrive.
     """
-    nodes, vlans = (src.name, *fits.via, dst.name), fits.vlans or (src.vlan,)
+    nodes, vlans = (src.name, *fits.via, fits.lands or dst.name), fits.vlans or (src.vlan,)
     near = [topology.mtu_at(node, vlan) for node, vlan in zip(nodes[:-1], vlans, strict=True)]
     far = [topology.mtu_at(node, vlan) for node, vlan in zip(nodes[1:], vlans, strict=True)]
     largest = min(near + far)

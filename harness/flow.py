@@ -74,7 +74,11 @@ IPV6_L3_KINDS = ("icmp6", "tcp6", "udp6")
 """The kinds that only pairs with IPv6 addresses have: asked for beside the others, never instead.
 A neighbour solicitation is an IPv6 packet, but like ARP it does not care about routes.
 """
-KINDS = L2_KINDS + L3_KINDS + IPV6_L2_KINDS + IPV6_L3_KINDS
+RELAY = "relay"
+"""An echo request that a neighbour is handed for somebody else, to see if it passes it on. Only a
+container that is in several VLANs is asked so; the destination is the leg that it must not leave
+by."""
+KINDS = (*L2_KINDS, *L3_KINDS, *IPV6_L2_KINDS, *IPV6_L3_KINDS, RELAY)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -121,7 +125,12 @@ class Probe:
         its own: what a control must share with the probe that it vouches for.
         """
         own_tag = self.is_layer2 and self.argument is not None
-        return f"{self.kind}+tag" if own_tag else self.kind
+        return f"{self.kind}+tag" if own_tag else self.like
+
+    @property
+    def like(self) -> str:
+        """The kind whose frames are as this one's: what can vouch for it, and answers it."""
+        return "icmp" if self.kind == RELAY else self.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +151,9 @@ class Expectation:
     """The VLAN of each segment of a way through routers: one more than there are routers."""
     arrives: bool = False
     """Whether it arrives all the same, where the outcome is `silent`: its reply gets lost."""
+    lands: str | None = None
+    """The leg of the destination's container where it arrives, if that is not the destination: a
+    Linux host takes what is for any address of its own, and answers ARP for it, on every leg."""
     unanswered: bool = False
     """Whether its reply does not even leave the destination, which has no route for it."""
 
@@ -161,6 +173,11 @@ class Cell:
     def id(self) -> str:
         """Stable name, used in test ids, reports and captures."""
         return f"{self.stage}-{self.src}-to-{self.dst}-{self.probe}"
+
+    @property
+    def arrival(self) -> str:
+        """The node where the probe arrives, if it does: mostly the destination."""
+        return self.expectation.lands or self.dst
 
 
 class Point(NamedTuple):

@@ -8,6 +8,7 @@ it leaves with, and at which MAC address the next hop is.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from ipaddress import IPv6Address
 
 from harness.flow import Outcome, Stage
 from harness.layer2 import hears, resolves
@@ -30,6 +31,8 @@ class Way:
     """The VLAN of each segment: one more than routers. What was to be the last ends it."""
     next_hop: str | None = None
     """Whose MAC address was asked for in vain."""
+    lands: str | None = None
+    """The leg of the destination's container where it arrives, if that is another."""
     translated: tuple[str, ...] = ()
     """The routers that put their own address in the place of the source's."""
 
@@ -42,8 +45,7 @@ def way(topology: Topology, stage: Stage, src: Endpoint, dst: Endpoint) -> Way:
     if next_hop is None:
         return _no_way_out(topology, src)
     if next_hop == dst.address:
-        why = f"{next_hop} seems to be in {src.name}'s own subnet, and nobody in VLAN {src.vlan} is"
-        return Way(Outcome.NO_NEIGHBOUR, why, next_hop=str(next_hop))
+        return _taken_for_neighbour(topology, src, dst)
     router = holder(topology, stage, src.vlan, str(next_hop))
     if router is None:
         why = f"nobody holds the gateway address {next_hop} in this stage"
@@ -59,19 +61,20 @@ def answer(topology: Topology, stage: Stage, src: Endpoint, dst: Endpoint, went:
 
     To a router that stood in it is taken to come back as the packet went.
     """
-    if not went.via:
-        return way(topology, stage, dst, src)
-    back = topology.next_hop(dst, src)
+    leg = topology.leg_towards(dst, src)
+    if not went.via or (leg and leg.vlan == src.vlan and not went.translated):
+        return way(topology, stage, leg or dst, src)
+    back = topology.next_hop(leg, src) if leg else None
     if back is None and went.via[-1] not in went.translated:
         return _no_way_out(topology, dst)
     route = _Route(topology, stage, dst, src, known=went)
-    if not went.translated:
+    if leg and not went.translated:
         next_hop = str(back)
-        router = holder(topology, stage, dst.vlan, next_hop)
-        if router is None or not resolves(topology, dst.name, router.host):
-            why = f"nobody answers {dst.name} for the gateway address {next_hop}"
+        router = holder(topology, stage, leg.vlan, next_hop)
+        if router is None or not resolves(topology, leg.name, router.host):
+            why = f"nobody answers {leg.name} for the gateway address {next_hop}"
             return Way(Outcome.NO_NEIGHBOUR, why, next_hop=next_hop)
-        return route.from_router(router, dst.vlan)
+        return route.from_router(router, leg.vlan)
     last = next(one for one in topology.gateways if one.host == went.translated[-1])
     return route.from_router(last, went.vlans[went.via.index(last.host) + 1])
 
@@ -82,7 +85,43 @@ def holder(topology: Topology, stage: Stage, vlan_id: int, address: str) -> Gate
     return next((one for one in routers if str(one.address_in(vlan_id)) == address), None)
 
 
+def _taken_for_neighbour(topology: Topology, src: Endpoint, dst: Endpoint) -> Way:
+    """Of a packet to an address that is taken for one in the source's VLAN, and is not."""
+    leg, address = other_leg(topology, src, dst), str(dst.address)
+    if dst.address in topology.vlan(src.vlan).subnet:
+        why = f"{address} seems to be in {src.name}'s own subnet, and nobody in VLAN {src.vlan} is"
+    elif leg:
+        return Way(Outcome.REACHED, answers_too(dst, leg), lands=leg.name)
+    else:
+        why = f"{src.container} has no default route by {src.name}, and takes {address} for a "
+        why += f"neighbour; nobody in VLAN {src.vlan} is"
+    return Way(Outcome.NO_NEIGHBOUR, why, next_hop=address)
+
+
+def other_leg(topology: Topology, src: Endpoint, dst: Endpoint) -> Endpoint | None:
+    """The leg in the source's VLAN that a destination in another has too, and answers ARP by.
+
+    Of IPv6 a kernel answers for an address on its own interface only (ndisc_recv_ns()).
+    """
+    if (
+        isinstance(dst.address, IPv6Address)
+        or src.vlan == dst.vlan
+        or src.container == dst.container
+    ):
+        return None
+    legs = (leg for leg in topology.legs[dst.name] if leg.vlan == src.vlan)
+    return next((leg for leg in legs if resolves(topology, src.name, leg.name)), None)
+
+
+def answers_too(dst: Endpoint, leg: Endpoint) -> str:
+    """Why a destination is reached at another leg."""
+    return f"{dst.container} is in VLAN {leg.vlan} too, and answers for {dst.address} at {leg.name}"
+
+
 def _no_way_out(topology: Topology, endpoint: Endpoint) -> Way:
+    if topology.is_multihomed(endpoint):
+        why = f"no network of {endpoint.container} gives it a default route by {endpoint.name}"
+        return Way(Outcome.NO_ROUTE, why)
     internal = topology.vlan(endpoint.vlan).internal
     why = "is internal: its endpoints have no default route" if internal else "has no gateway"
     return Way(Outcome.NO_ROUTE, f"VLAN {endpoint.vlan} {why}")

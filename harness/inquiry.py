@@ -102,8 +102,9 @@ def named(stage: str, when: str, readings: Iterable[dict[str, Any]]) -> Iterator
 def _concerned(topology: Topology, wrong: list[Verdict]) -> list[str]:
     ends = {name for verdict in wrong for name in (verdict.cell.src, verdict.cell.dst)}
     hosts = [host.name for host in topology.hosts if not host.external]
-    endpoints = [end.name for end in topology.endpoints if end.name in ends]
-    others = [end.name for end in topology.endpoints if end.name not in ends]
+    ends = {topology.endpoint(name).container if name in topology.legs else name for name in ends}
+    endpoints = [end.name for end in topology.containers if end.name in ends]
+    others = [end.name for end in topology.containers if end.name not in ends]
     return [*hosts, "switch", *endpoints, *others][:MAX_NODES]
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from harness import plan
+from harness import plan, walk
 from harness.commands import command
 from harness.controls import lenders
 from harness.endpoints import engine_errors
@@ -226,7 +226,8 @@ class Lab:
 
     def _first(self) -> list[tuple[str, str]]:
         hosts = [host.name for host in self.topology.hosts]
-        return [*product(self._nodes(), EVERYWHERE), *product(hosts, ("conntrack",))]
+        nodes = [node for node in self.topology.namespaces if node not in self._look.nodes]
+        return [*product(nodes, EVERYWHERE), *product(hosts, ("conntrack",))]
 
     def _last(self) -> list[tuple[str, str]]:
         hosts = [host.name for host in self.topology.hosts]
@@ -309,7 +310,9 @@ class Lab:
             if cell.probe.kind not in PINGS or cell.dst not in self.topology.endpoint_vlans:
                 continue
             address = self.topology.over(cell.probe).endpoint(cell.dst).address
-            asked |= {(node, f"route-get {address}") for node in (cell.src, *cell.expectation.via)}
+            by = walk.leaving_by(self.topology, cell.src)
+            asked.add((cell.src, f"route-get {address}{' ' if by else ''}{by}"))
+            asked |= {(node, f"route-get {address}") for node in cell.expectation.via}
         return {one for one in asked if one[0] not in self._look.nodes}
 
 

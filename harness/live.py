@@ -59,7 +59,7 @@ def named(topology: Topology) -> tuple[str, ...]:
 
 
 def concerned(topology: Topology, src: str, dst: str) -> Topology:
-    """Leave the endpoints of other VLANs out, so that the size of a lab costs a pair nothing.
+    """Leave the containers of other VLANs out, so that the size of a lab costs a pair nothing.
 
     Hosts, trunks and switch ports stay: what goes astray on the wire is seen there.
     """
@@ -68,7 +68,11 @@ def concerned(topology: Topology, src: str, dst: str) -> Topology:
     if src == dst or not ends - hosts <= topology.endpoint_vlans.keys():
         return topology
     vlans = {topology.endpoint_vlans[name] for name in ends - hosts}
-    kept = tuple(endpoint for endpoint in topology.endpoints if endpoint.vlan in vlans)
+    kept = tuple(
+        endpoint
+        for endpoint in topology.endpoints
+        if not vlans.isdisjoint(leg.vlan for leg in topology.legs[endpoint.name])
+    )
     return replace(topology, endpoints=kept)
 
 

@@ -11,13 +11,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, permutations
 
-from harness.expectations import UNICAST, from_router, layer2, layer3, parent, sized, to_router
+from harness.expectations import (
+    UNICAST,
+    from_router,
+    layer2,
+    layer3,
+    parent,
+    relay,
+    sized,
+    to_router,
+)
 from harness.flow import (
     IPV6_L2_KINDS,
     IPV6_L3_KINDS,
     KINDS,
     L2_KINDS,
     L3_KINDS,
+    RELAY,
     Cell,
     Expectation,
     Family,
@@ -25,8 +35,9 @@ from harness.flow import (
     Probe,
     Stage,
 )
-from harness.layer2 import shares_address
+from harness.layer2 import hears, shares_address
 from harness.topology import Address, Endpoint, Gateway, Topology
+from harness.walk import stranger
 
 ICMP_OVERHEAD = {"icmp": 28, "icmp6": 48}
 """Octets of an IPv4 header without options (RFC 791) or an IPv6 header (RFC 8200), and of an echo
@@ -62,7 +73,7 @@ OF_LAYER2, OF_LAYER3 = L2_KINDS + IPV6_L2_KINDS, L3_KINDS + IPV6_L3_KINDS
 KINDS_OF = {
     Family.SAME_VLAN: ALL_KINDS,
     Family.CROSS_VLAN_L2: frozenset(OF_LAYER2),
-    Family.CROSS_VLAN_L3: frozenset(OF_LAYER3),
+    Family.CROSS_VLAN_L3: frozenset((*OF_LAYER3, RELAY)),
     Family.GATEWAY_ADDRESS: frozenset(("arp", "icmp", "ndp", "icmp6")),
     Family.COLD: frozenset(("icmp", "icmp6")),
     Family.PARENT: frozenset(("arp", "icmp", "ndp", "icmp6", *FRAME_KINDS)),
@@ -95,15 +106,18 @@ def _held(topology: Topology, version: _Kinds, chosen: frozenset[str]) -> Iterat
     holders = _holders(topology)
     for src, dst in permutations(topology.endpoints, 2):
         holder = _holder(holders, src, dst)
-        unasked = ", ".join(kind for kind in _unasked(holder, src, version) if kind in chosen)
-        if holder and unasked:
-            why = f"{dst.address} is {holder.name}'s in VLAN {src.vlan}"
+        kept = _unasked(holder, src, dst, version)
+        unasked = ", ".join(kind for kind in kept if kind in chosen)
+        if unasked:
+            why = f"both are legs of {src.container}, and what it sends to itself never leaves it"
+            if holder:
+                why = f"{dst.address} is {holder.name}'s in VLAN {src.vlan}"
             yield f"{unasked} from {src.name} to {dst.name}: {why}"
 
 
 def kinds(cells: Iterable[Cell]) -> frozenset[str]:
-    """The kinds of probe that cells have."""
-    return frozenset(cell.probe.kind for cell in cells)
+    """The kinds of probe that cells have, and those that vouch for them."""
+    return frozenset(kind for cell in cells for kind in (cell.probe.kind, cell.probe.like))
 
 
 def _not_applicable(topology: Topology, stages: tuple[Stage, ...]) -> dict[Family, str]:
@@ -133,6 +147,7 @@ def _stage(topology: Topology, stage: Stage, chosen: frozenset[str]) -> Iterator
     pairs6 = _Pairs(topology.ipv6, stage, chosen, IPV6)
     for src, dst in permutations(topology.ipv6.endpoints, 2):
         yield from pairs6.cells(src, dst)
+    yield from (cell for cell in _relays(topology, stage) if RELAY in chosen)
     others = [_parent(topology, stage, host.name) for host in topology.hosts]
     for lab, version in ((topology, IPV4), (topology.ipv6, IPV6)):
         others += [_router(lab, stage, router, version) for router in lab.routers(stage)]
@@ -158,7 +173,7 @@ class _Pairs:
         at_layer2 = self._layer2(src, dst)
         family2 = Family.SAME_VLAN if same else Family.CROSS_VLAN_L2
         family3 = Family.SAME_VLAN if same else Family.CROSS_VLAN_L3
-        unasked = _unasked(_holder(self._holders, src, dst), src, self._version)
+        unasked = _unasked(_holder(self._holders, src, dst), src, dst, self._version)
         for probe in self._probes:
             kind = probe.kind
             family = family2 if probe.is_layer2 else family3
@@ -166,18 +181,22 @@ class _Pairs:
             if kind not in unasked:
                 yield Cell(stage, src.name, dst.name, probe, family, expected)
         yield from self._tagged(src, dst, at_layer2)
-        if at_layer3.outcome is Outcome.REACHED and self._sized:
+        is_pinged = self._sized and self._version.ping not in unasked
+        if at_layer3.outcome is Outcome.REACHED and is_pinged:
             ping = self._version.ping
             for octets, expected in sized(topology, src, dst, at_layer3):
                 probe = _probe(ping, octets - ICMP_OVERHEAD[ping])
                 yield Cell(stage, src.name, dst.name, probe, Family.MTU, expected)
 
     def _layer2(self, src: Endpoint, dst: Endpoint) -> dict[str, Expectation]:
-        """By kind: to one MAC address, or to many."""
+        """By kind: to one MAC address, to many, or a question for an address."""
         to_many = layer2(self._topology, src, dst, "l2-broadcast")
         found = dict.fromkeys(self._version.layer2, to_many)
         if src.vlan == dst.vlan:
             found |= {kind: layer2(self._topology, src, dst, kind) for kind in UNICAST}
+        elif self._topology.is_multihomed(dst):
+            resolve = self._version.resolve
+            found[resolve] = layer2(self._topology, src, dst, resolve)
         return found
 
     def _tagged(
@@ -206,8 +225,12 @@ def _holder(
     return holders.get((src.vlan, dst.address)) if src.vlan != dst.vlan else None
 
 
-def _unasked(holder: Endpoint | None, src: Endpoint, version: _Kinds) -> tuple[str, ...]:
+def _unasked(
+    holder: Endpoint | None, src: Endpoint, dst: Endpoint, version: _Kinds
+) -> tuple[str, ...]:
     """The probes that would go to another endpoint with the same address, or never leave."""
+    if src.container == dst.container:
+        return version.layer3
     if holder is None:
         return ()
     return version.layer3 if holder == src else (version.resolve, *version.layer3)
@@ -219,6 +242,25 @@ def _foreign_tag(topology: Topology, src: Endpoint, dst: Endpoint) -> int | None
         return dst.vlan
     others = [vlan.id for vlan in topology.vlans if vlan.id != src.vlan]
     return others[0] if others else None
+
+
+def _relays(topology: Topology, stage: Stage) -> Iterator[Cell]:
+    """Whether a container passes on into one of its VLANs what it is handed in another.
+
+    Somebody else in the first VLAN asks, for somebody else in the second.
+    """
+    for out in topology.endpoints:
+        for near in topology.legs[out.name]:
+            asker, target = stranger(topology, near), stranger(topology, out)
+            if (
+                near != out
+                and asker
+                and target
+                and hears(topology, asker.name, near.name, unicast=True)
+            ):
+                expected = relay(asker, near, out, target)
+                probe = Probe(RELAY)
+                yield Cell(stage, asker.name, out.name, probe, Family.CROSS_VLAN_L3, expected)
 
 
 def _parent(topology: Topology, stage: Stage, host: str) -> Iterator[Cell]:

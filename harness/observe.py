@@ -131,8 +131,10 @@ class _Looker:
         return Observation(outcome, detail, left=True, arrived=arrived)
 
     def _answered(self) -> bool:
-        leaving = self._target._replace(direction="out")
-        return any(seen.leg is Leg.REPLY and seen.point == leaving for seen in self._mine)
+        target, legs = self._target, self._topology.legs.get(self._target.node, ())
+        ways_out = {target._replace(direction="out")}
+        ways_out |= {Point(leg.name, leg.interface, "out") for leg in legs}
+        return any(seen.leg is Leg.REPLY and seen.point in ways_out for seen in self._mine)
 
     def _left(self, found: Trace) -> bool:
         return bool(found.hops) and found.hops[0].point == self._source
@@ -147,12 +149,22 @@ class _Looker:
             return Outcome.SILENT, f"{came}, but not to the socket that waits for it"
         if arrived and reply:
             return Outcome.REACHED, "the token arrived and its reply came back"
+        leg = self._other_leg()
+        if leg and reply:
+            return Outcome.REACHED, f"the token arrived at {leg}, and its reply came back"
         if self._late:
             return Outcome.INCONCLUSIVE, f"{self._late} sightings came after the wave's end"
         if reply:
             detail = f"a reply came back from {reply.packet.src_mac}, but no tap saw it arrive"
             return Outcome.INCONCLUSIVE, detail
         return self._denied(arrived=arrived) or self._silent(found, arrived=arrived)
+
+    def _other_leg(self) -> str | None:
+        """The leg of the destination's container where the token arrived, if not at its own."""
+        legs = self._topology.legs.get(self._target.node, ())
+        places = {Point(leg.name, leg.interface, "in") for leg in legs} - {self._target}
+        came = (seen.point for seen in self._mine if seen.leg is Leg.REQUEST)
+        return next((point.node for point in came if point in places), None)
 
     def _denied(self, *, arrived: bool) -> tuple[Outcome, str] | None:
         """What said no, if anything did."""
@@ -224,13 +236,24 @@ class _Looker:
     def _never_left(self) -> tuple[Outcome, str]:
         """Either its next hop answers no ARP, or nobody knows."""
         next_hop = self._next_hop()
-        if next_hop is None or not self._asked():
+        if self._takes_for_neighbour():
+            next_hop = address_of(self._addressed, self._cell.dst, self._cell.src)
+        elif not self._asked():
+            next_hop = None
+        if next_hop is None:
             return Outcome.INCONCLUSIVE, "the probe was not seen leaving its source"
         state = self._entry(self._cell.src, next_hop)
         if self._in_vain(self._cell.src, next_hop, state):
             asked = f"{self._question} for {next_hop}"
             return Outcome.NO_NEIGHBOUR, f"no answer to {asked}, entry {state}"
         return Outcome.INCONCLUSIVE, f"not seen leaving, though {next_hop} is {state}"
+
+    def _takes_for_neighbour(self) -> bool:
+        """Whether a source of several legs asked for the destination, in want of a route by it."""
+        if self._cell.probe.is_layer2 or not walk.leaving_by(self._topology, self._cell.src):
+            return False
+        address = address_of(self._addressed, self._cell.dst, self._cell.src)
+        return bool(address) and self._has_asked(self._cell.src, str(address))
 
     def _asked(self) -> bool:
         """Whether the source's kernel asked for the next hop in this wave."""

@@ -58,10 +58,13 @@ def trace(
     )
 
 
-def answering(topology: Topology, cell: Cell) -> tuple[tuple[str, ...], tuple[int, ...]] | None:
-    """(routers, VLANs) of a reply's way where it is not the probe's, the other way round.
+def answering(
+    topology: Topology, cell: Cell
+) -> tuple[str, tuple[str, ...], tuple[int, ...]] | None:
+    """(leg, routers, VLANs) of a reply's way where it is not the probe's, the other way round.
 
-    That is where several routers lead to each other's VLANs, and none stands in for the source.
+    That is where several routers lead to each other's VLANs, or the destination's container has
+    several legs, and none stands in for the source.
     """
     expected, lab = cell.expectation, topology.over(cell.probe)
     ends = {cell.src, cell.dst} <= lab.endpoint_vlans.keys()
@@ -72,7 +75,9 @@ def answering(topology: Topology, cell: Cell) -> tuple[tuple[str, ...], tuple[in
     back = forwarding.answer(lab, cell.stage, src, dst, went)
     if went.translated or back.outcome is not Outcome.REACHED:
         return None
-    return (back.via, back.vlans) if back.via != expected.via[::-1] else None
+    leg = lab.leg_towards(dst, src) or dst
+    same = back.via == expected.via[::-1] and leg == dst
+    return None if same else (leg.name, back.via, back.vlans or (leg.vlan,))
 
 
 def way_back(
@@ -82,9 +87,9 @@ def way_back(
     another = answering(topology, cell)
     if another is None:
         return turned(path)
-    via, vlans = another
+    leg, via, vlans = another
     ways: tuple[walk.Waypoint, ...] = ()
-    for near, far, vlan in zip((cell.dst, *via), (*via, cell.src), vlans, strict=True):
+    for near, far, vlan in zip((leg, *via), (*via, cell.src), vlans, strict=True):
         ways += walk.segment(topology, near, far, vlan, vlan)
     return ways
 

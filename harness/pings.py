@@ -66,22 +66,27 @@ def target(topology: Topology, cell: Cell) -> str | None:
     return address_of(topology, cell.dst, cell.src)
 
 
-def script(targets: Mapping[str, bool]) -> str:
-    """What sh(1) of a container runs for `targets`, as `asked` has them."""
+def script(targets: Mapping[str, bool], by: str = "") -> str:
+    """What sh(1) of a container runs for `targets`, as `asked` has them.
+
+    `by` is the interface that they are to leave by, where the container has several.
+    """
+    out = f"-I {by} " if by else ""
     lines = {True: "", False: ""}
     for address, must in targets.items():
         name, seconds = ("soon", 3) if must else ("late", 1)
         lines[must] += (
-            f'$program -c 1 -W {seconds} {address} >{address} 2>&1 & {name}="${name} $!"\n'
+            f'$program {out}-c 1 -W {seconds} {address} >{address} 2>&1 & {name}="${name} $!"\n'
         )
     return SCRIPT.format(
         late=lines[False], soon=lines[True], every=" ".join(targets), head=HEAD, waits=WAITS
     )
 
 
-def command(container: str, targets: Iterable[str]) -> str:
+def command(container: str, targets: Iterable[str], by: str = "") -> str:
     """The same in a person's words."""
-    return "; ".join(f"docker exec {container} ping -c 1 {address}" for address in targets)
+    ping = f"docker exec {container} ping {f'-I {by} ' if by else ''}-c 1"
+    return "; ".join(f"{ping} {address}" for address in targets)
 
 
 def parse(text: str, targets: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -97,14 +102,19 @@ def parse(text: str, targets: Iterable[str]) -> dict[str, dict[str, Any]]:
     return {address: _said(sections.get(address, before)) for address in targets}
 
 
-def reading(answer: Mapping[str, Any], targets: Iterable[str]) -> dict[str, Any]:
-    """A container's answer in the form of a reading: `{"node", "out"}`, or `failed` and why."""
+def reading(
+    answer: Mapping[str, Any], targets: Iterable[str], container: str = "", by: str = ""
+) -> dict[str, Any]:
+    """A container's answer in the form of a reading: `{"node", "out"}`, or `failed` and why.
+
+    `container` is whose leg the node is, if it is one of several, and `by` its interface.
+    """
     failed, raw = answer.get("failed"), answer.get("out", "")
     unknown = {address: {"unknown": failed} for address in targets}
     return {
         "node": answer["node"],
         "kind": KIND,
-        "command": command(answer["node"], targets),
+        "command": command(container or answer["node"], targets, by),
         "parsed": unknown if failed else parse(raw, targets),
         "raw": f"{failed}\n" if failed else raw,
     }

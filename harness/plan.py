@@ -62,7 +62,7 @@ def build(topology: Topology, kind: EndpointKind) -> tuple[Step, ...]:
     steps: list[Step] = []
     external = [host.name for host in topology.hosts if host.external]
     made_later = set() if kind.bare else set(topology.endpoint_hosts)
-    for node in (*topology.nodes, *external):
+    for node in (*topology.namespaces, *external):
         if node not in made_later:
             ipv6 = topology.has_ipv6(node)
             steps += [{"do": "namespace", "node": node}, sysctls(node, ipv6=ipv6)]

@@ -16,7 +16,7 @@ from typing import Any
 
 from harness import beacon, walk
 from harness.controls import NOBODY, missing, reaches, there
-from harness.flow import Cell, Family, Outcome
+from harness.flow import RELAY, Cell, Family, Outcome
 from harness.observe import address_of
 from harness.record import BEACON, CONTROL, TOKEN_OCTETS
 from harness.sightings import ECHO_PORT
@@ -165,7 +165,7 @@ def _wave(
         "probes": [
             _beacon(topology, probe_id, cell, tokens[probe_id])
             if probe_id.startswith(BEACON)
-            else _refused(_probe(topology, probe_id, cell, tokens[probe_id]), cell, absent)
+            else _refused(_made(topology, probe_id, cell, tokens[probe_id]), cell, absent)
             for probe_id, cell in ordered
         ],
     }
@@ -245,7 +245,31 @@ def _probe(topology: Topology, probe_id: str, cell: Cell, token: bytes) -> dict[
         "size": argument if kind in ("icmp", "icmp6") else None,
         "tag": argument if kind.startswith("l2-") else None,
         "port": ECHO_PORT,
+        "bound": bool(walk.leaving_by(topology, cell.src)),
         "await": cell.expectation.outcome is Outcome.REACHED,
+        "absent": False,
+    }
+
+
+def _made(topology: Topology, probe_id: str, cell: Cell, token: bytes) -> dict[str, Any]:
+    make = _relay if cell.probe.kind == RELAY else _probe
+    return make(topology, probe_id, cell, token)
+
+
+def _relay(topology: Topology, probe_id: str, cell: Cell, token: bytes) -> dict[str, Any]:
+    """A whole frame for the neighbour that is to pass its packet on, or rather not."""
+    asker, near = topology.endpoint(cell.src), topology.endpoint(cell.arrival)
+    target = walk.stranger(topology, topology.endpoint(cell.dst)) or near
+    addresses = (str(asker.address), str(target.address))
+    return {
+        "id": probe_id,
+        "kind": "beacon",
+        "node": asker.name,
+        "interface": asker.interface,
+        "token": token,
+        "frame": beacon.handed((asker.mac, near.mac), addresses, token),
+        "dst": near.name,
+        "await": False,
         "absent": False,
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 from harness.flow import Cell, Hop, Verdict
 from harness.report.model import Evidence
 from harness.topology import Endpoint, Topology
+from harness.walk import leaving_by
 
 Step = tuple[bool | None, str]
 """Whether path and tables agree, and what was measured; None where there are no tables to read, and
@@ -32,8 +33,13 @@ def four_steps(topology: Topology, verdict: Verdict, evidence: Iterable[Evidence
     hops = {(hop.point.node, hop.point.interface, hop.point.direction): hop
             for hop in verdict.observation.path}  # fmt: skip
     cell, stage = verdict.cell, verdict.cell.stage
+    asked = _route(
+        stage, cell.src, topology.endpoint(cell.dst).address, leaving_by(topology, cell.src)
+    )
     src, dst = topology.endpoint(cell.src), topology.endpoint(cell.dst)
     first = hops.get((src.name, src.interface, "out"))
+    # A container makes itself known with any address of its own in any of its VLANs.
+    elsewhere = {leg.mac for leg in topology.legs[dst.name] if leg != dst}
     routed: list[Step] = []
     found: list[Step] = []
     for router, into, out, next_hop in _legs(topology, cell, dst):
@@ -47,10 +53,10 @@ def four_steps(topology: Topology, verdict: Verdict, evidence: Iterable[Evidence
         taken = hops.get((router, into, "in"))
         route = tables.get(_route(stage, router, dst.address), {})
         routed.append(_router_route(route, taken, left, (router, into, out)))
-        found.append(_neighbour(tables, (stage, router), next_hop, left))
+        found.append(_neighbour(tables, (stage, router), next_hop, left, elsewhere))
     return FourSteps(
         _source_route(
-            topology, tables.get(_route(stage, src.name, dst.address), {}), cell, src, first
+            topology, tables.get(asked, {}), cell, src, first
         ),
         _all(routed),
         _all(found),
@@ -78,8 +84,9 @@ def _all(steps: list[Step]) -> Step:
     return agree, "; then ".join(said for _, said in steps)
 
 
-def _route(stage: str, node: str, address: object) -> str:
-    return f"{stage}/{node}/route-get/{address}/after"
+def _route(stage: str, node: str, address: object, by: str = "") -> str:
+    way = f"{address}/{by}" if by else f"{address}"
+    return f"{stage}/{node}/route-get/{way}/after"
 
 
 def _source_route(
@@ -122,7 +129,11 @@ def _outside_neighbour(router: str, left: Hop | None) -> Step:
 
 
 def _neighbour(
-    tables: dict[str, Any], where: tuple[str, str], address: str, left: Hop | None
+    tables: dict[str, Any],
+    where: tuple[str, str],
+    address: str,
+    left: Hop | None,
+    elsewhere: set[str],
 ) -> Step:
     stage, router = where
     prefix = f"{stage}/{router}/neighbours/"
@@ -133,7 +144,7 @@ def _neighbour(
         for entry in table
         if entry["address"] == address and entry["mac"]
     ]
-    known = {entry["mac"] for entry in entries}
+    known = {entry["mac"] for entry in entries} - elsewhere
     sent_to = left.dst_mac if left else None
     table = "NDP" if ":" in address else "ARP"
     said = f"{router}'s {table} table has {address} at {sorted(known)}; sent to {sent_to}"

@@ -81,7 +81,7 @@ class Swept:
         }
         return Record(
             stage=self.stage,
-            waves=tuple(_wave(wave, tokens) for wave in answer["waves"]),
+            waves=tuple(_wave(self.topology, wave, tokens) for wave in answer["waves"]),
             taps=tuple(TapCount(**tap) for tap in answer["taps"]),
             frames=_frames(answer["frames"], self.plan["taps"]),
             absent=self._absent(),
@@ -154,19 +154,26 @@ class Swept:
         )
 
 
-def _wave(data: dict[str, Any], tokens: dict[str, str]) -> Wave:
+def _wave(topology: Topology, data: dict[str, Any], tokens: dict[str, str]) -> Wave:
     sent = tuple(
         Sent(probe_id, tokens[probe_id], t_ns, errno) for probe_id, t_ns, errno in data["sent"]
     )
     neighbours = tuple(
         Neighbour(entry["node"], entry["address"], entry["mac"], entry["state"])
         for entry in data["neighbours"]
+        if not _is_of_other_leg(topology, entry)
     )
     routes = tuple(Route(**entry) for entry in data["routes"])
     unrouted = tuple(Unrouted(**entry) for entry in data["unrouted"])
     times = (data["opened_ns"], data["closed_ns"])
     unheard = tuple(data["unheard"])
     return Wave(data["name"], *times, sent, neighbours, routes, unrouted, unheard)
+
+
+def _is_of_other_leg(topology: Topology, entry: dict[str, Any]) -> bool:
+    """Whether a node's neighbour entry is of an interface that goes by another node's name."""
+    legs = topology.legs.get(entry["node"], ())
+    return any(leg.name != entry["node"] and leg.interface == entry["interface"] for leg in legs)
 
 
 def _frames(

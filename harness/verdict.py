@@ -54,7 +54,7 @@ def judge(
     answering: Arrived = {}
     for one in observed:
         if one.observation.arrived and not one.observation.strays:
-            arrived.setdefault(_class(one, one.cell.dst), []).append(one)
+            arrived.setdefault(_class(one, one.cell.arrival), []).append(one)
         if one.observation.outcome is Outcome.REACHED:
             answered.setdefault(_class(one, one.cell.src), []).append(one)
             answering.setdefault(_answer(one), []).append(one)
@@ -200,7 +200,7 @@ def _judge_unanswered(
     if seen.answered:
         return Ruling.FAIL, f"no reply must leave {cell.dst}, but one did"
     if control is None:
-        found = f"nor did {cell.dst} answer any {cell.probe.kind} that was sent after it"
+        found = f"nor did {cell.dst} answer any {cell.probe.like} that was sent after it"
         return Ruling.UNPROVED, f"it arrived, and no reply left {cell.dst}; {found}"
     return Ruling.PASS, f"no reply left {cell.dst}, which answered {control.sent.id} after it"
 
@@ -236,7 +236,7 @@ def _class(one: Observed, end: str) -> Class:
 
 
 def _answer(one: Observed) -> Class:
-    return one.cell.dst, one.cell.probe.kind, one.wave
+    return one.cell.dst, one.cell.probe.like, one.wave
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from harness.flow import Cell, Family, Outcome, Point
-from harness.topology import Topology
+from harness.topology import Endpoint, Topology
 
 
 class Waypoint(NamedTuple):
@@ -25,7 +25,7 @@ def path(topology: Topology, cell: Cell) -> tuple[Waypoint, ...]:
     For a cell that must not reach these are the points on the way that a leak would take: out in
     the source's VLAN and in at the destination, so that "lost before" can be said of it too.
     """
-    src, dst = cell.src, cell.dst
+    src, dst = cell.src, cell.arrival
     expected = cell.expectation
     if not expected.via:
         vlan = vlan_of(topology, src, dst)
@@ -67,9 +67,26 @@ def siblings(topology: Topology, src: str, dst: str) -> bool:
 
 def source_interface(topology: Topology, cell: Cell) -> str:
     """The interface of the source that a probe leaves through."""
-    if cell.src in topology.endpoint_hosts:
-        return "eth0"
-    return topology.subinterface(vlan_of(topology, cell.src, cell.dst))
+    own = topology.interface(cell.src)
+    return own or topology.subinterface(vlan_of(topology, cell.src, cell.dst))
+
+
+def stranger(topology: Topology, leg: Endpoint) -> Endpoint | None:
+    """Somebody else in a leg's VLAN: of one leg, and on another host, as far as there is any."""
+    others = [
+        end for end in topology.endpoints if end.vlan == leg.vlan and end.container != leg.container
+    ]
+
+    def far(end: Endpoint) -> tuple[bool, bool]:
+        return topology.is_multihomed(end), end.host == leg.host
+
+    return min(others, key=far, default=None)
+
+
+def leaving_by(topology: Topology, node: str) -> str:
+    """The interface that a node's packets must be told to leave by: that of one of several legs."""
+    legs = topology.legs.get(node, ())
+    return topology.endpoint(node).interface if len(legs) > 1 else ""
 
 
 def domain(topology: Topology, node: str, interface: str, outer_tag: int | None) -> int | None:
@@ -91,11 +108,16 @@ def segment(topology: Topology, src: str, dst: str, out: int, into: int) -> tupl
     """One layer-2 segment; siblings in bridge mode talk without their parent seeing unicast."""
     if out == into and siblings(topology, src, dst):
         return (
-            Waypoint(Point(src, "eth0", "out"), out),
-            Waypoint(Point(dst, "eth0", "in"), into),
+            Waypoint(_own(topology, src, "out"), out),
+            Waypoint(_own(topology, dst, "in"), into),
         )
     ways = (*_leaving(topology, src, out), *_entering(topology, dst, out, into))
     return tuple(way for way in ways if topology.switched or way.point.node != "switch")
+
+
+def _own(topology: Topology, node: str, direction: str) -> Point:
+    """A point at the interface of an endpoint."""
+    return Point(node, topology.endpoint(node).interface, direction)
 
 
 def _leaving(topology: Topology, node: str, vlan: int) -> tuple[Waypoint, ...]:
@@ -108,7 +130,7 @@ def _leaving(topology: Topology, node: str, vlan: int) -> tuple[Waypoint, ...]:
         Point(host, topology.trunk, "out"),
         at_switch,
     )
-    own = (Point(node, "eth0", "out"),) if host != node else ()
+    own = (_own(topology, node, "out"),) if host != node else ()
     return tuple(Waypoint(point, vlan) for point in own + points)
 
 
@@ -118,7 +140,7 @@ def _entering(topology: Topology, node: str, wire: int, vlan: int) -> tuple[Wayp
     at_switch = Waypoint(Point("switch", topology.port(host), "out"), wire)
     if topology.host(host).external:
         return (at_switch,)
-    own = (Waypoint(Point(node, "eth0", "in"), vlan),) if host != node else ()
+    own = (Waypoint(_own(topology, node, "in"), vlan),) if host != node else ()
     return (
         at_switch,
         Waypoint(Point(host, topology.trunk, "in"), wire),

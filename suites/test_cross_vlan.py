@@ -11,7 +11,7 @@ def test_cross_vlan_layer2(verdict):
 
 @pytest.mark.cells("cross-vlan-l3", stages=["isolated", "undone"])
 def test_cross_vlan_isolated(verdict):
-    """Without the gateway nothing crosses, because nobody answers for the gateway's address."""
+    """Without the gateway nothing crosses: nobody answers for its address, nor passes it on."""
     assert verdict.ok, verdict.explain()
 
 

@@ -229,12 +229,13 @@ def _container(lab: LabRecord, node: str) -> int | None:
     from harness.endpoints.containers import written
     from harness.machines import enter
 
-    state = written.container(host, node, enter.root(lab.init_pid))
+    name = node.partition(".")[0]  # a further leg, bbox1.20, is one of the container before the dot
+    state = written.container(host, name, enter.root(lab.init_pid))
     if state and state["Running"]:
         return int(state["Pid"])
     said = "does not run" if state else "is not there any more"
-    start = f"; docker -H {enter.engine(lab.init_pid, host)} start {node}" if state else ""
-    raise MachineError(f"the container {node} on {host} {said}{start}")
+    start = f"; docker -H {enter.engine(lab.init_pid, host)} start {name}" if state else ""
+    raise MachineError(f"the container {name} on {host} {said}{start}")
 
 
 def _directory() -> str:

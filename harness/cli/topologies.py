@@ -124,6 +124,8 @@ def _topology_json(found: Topology) -> dict[str, Any]:
         "endpoints": [
             {
                 "name": end.name,
+                "container": end.container,
+                "interface": end.interface,
                 "host": end.host,
                 "vlan": end.vlan,
                 "address": str(end.address),

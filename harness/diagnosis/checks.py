@@ -176,12 +176,14 @@ def _mac(scene: Scene) -> Finding | None:
         vlan = topology.endpoint_vlans.get(node)
         if node in shared:
             continue  # it has its parent's
-        link = scene.state.link(node, "eth0") if vlan is not None else None
+        name = topology.interface(node) or ""
+        link = scene.state.link(node, name) if vlan is not None else None
         if link and link["mac"] != lab.mac(node):
-            return routing.wrong_mac(scene, node, "eth0", link["mac"])
+            return routing.wrong_mac(scene, node, name, link["mac"])
         for other in lab.owners(lab.mac(node)):
-            if other != node and other in topology.endpoint_vlans and other not in shared:
-                return routing.wrong_mac(scene, other, "eth0", lab.mac(node))
+            own = topology.interface(other)
+            if lab.is_other(other, node) and own and other not in shared:
+                return routing.wrong_mac(scene, other, own, lab.mac(node))
     return None
 
 
@@ -231,7 +233,12 @@ def _no_queue(scene: Scene) -> Finding | None:
     """Whether macvlan has no room for broadcasts: its queue is the longest of those of a parent."""
     far = scene.place.far
     queues = scene.state.reading(far.node, "macvlan") if far else None
-    if not far or not queues or far.interface != "eth0" or far.direction != "in":
+    if (
+        not far
+        or not queues
+        or far.interface != scene.topology.interface(far.node)
+        or far.direction != "in"
+    ):
         return None
     queue = next((one for one in queues if one["name"] == far.interface), None)
     if queue is None or queue["queue"] is None or queue["queue"] >= USUAL_QUEUE:
@@ -253,14 +260,15 @@ def _mode(scene: Scene) -> Finding | None:
         return None
     for node in (cell.src, cell.dst):
         expected = topology.vlan(topology.endpoint_vlans[node]).mode
-        link = scene.state.link(node, "eth0")
+        name = topology.endpoint(node).interface
+        link = scene.state.link(node, name)
         found = (link or {}).get("macvlan_mode")
         if found and found != expected:
-            message = f"{node}'s eth0 is in mode {found}, not {expected}"
-            fix = f"ip link set eth0 type macvlan mode {expected}"
+            message = f"{node}'s {name} is in mode {found}, not {expected}"
+            fix = f"ip link set {name} type macvlan mode {expected}"
             shown = scene.state.cite(node, "links")
             return Finding(
-                Code.MACVLAN_MODE_ISOLATES, node, f"eth0 mode {found}", message, fix, shown
+                Code.MACVLAN_MODE_ISOLATES, node, f"{name} mode {found}", message, fix, shown
             )
     return None
 

@@ -12,7 +12,7 @@ from harness.diagnosis.chains import chains
 from harness.diagnosis.checks import FIRST, THEN
 from harness.diagnosis.filtering import Counted
 from harness.diagnosis.place import Kind, Place, Places
-from harness.diagnosis.scene import Finding, Lab, Scene, first
+from harness.diagnosis.scene import Finding, Lab, Scene, first, further
 from harness.diagnosis.state import NEWER, State, moment
 from harness.diagnosis.tags import Retag, Tags, of_retag, settled
 from harness.flow import Outcome, Ruling, Stage, Verdict
@@ -82,7 +82,7 @@ def diagnose(  # noqa: PLR0913 - a stage, and all that is known of it
     if all(one.ok for one in every):
         return Diagnosed(every, ())
     entries = tuple(entry for entry in evidence if entry.stage == str(stage))
-    doctor = _Doctor(Lab(topology, stage, State(entries)), every, lost, alone)
+    doctor = _Doctor(Lab(topology, stage, State(entries, further(topology))), every, lost, alone)
     return doctor.diagnosed()
 
 

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 
 from harness.diagnosis.chains import Chain, Condition, Rule
 from harness.diagnosis.state import within
+from harness.flow import Probe
 
 PROTOCOLS = {
     "icmp": ("icmp", "1"), "tcp": ("tcp", "6"), "udp": ("udp", "17"),
@@ -280,7 +281,7 @@ def protocol_of(kind: str) -> str:
     """A probe's protocol; nothing for a layer-2 probe that rules know no protocol of."""
     if kind in ("ndp", "icmp6"):
         return kind
-    word = kind.removesuffix("6")
+    word = Probe(kind).like.removesuffix("6")
     return word if word in PROTOCOLS else ""
 
 

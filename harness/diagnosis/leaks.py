@@ -60,15 +60,16 @@ def _mirror(lab: Lab, host: str, port: str) -> Finding | None:
 def _mode(lab: Lab, cell: Cell) -> Finding | None:
     for node in (cell.src, cell.dst):
         end = lab.endpoint(node)
-        link = lab.state.link(node, "eth0") if end else None
+        name = end.interface if end else ""
+        link = lab.state.link(node, name) if end else None
         expected = lab.topology.vlan(end.vlan).mode if end else ""
         found = (link or {}).get("macvlan_mode")
         if found and found != expected:
-            message = f"{node}'s eth0 is in mode {found}, not {expected}"
-            fix = f"ip link set eth0 type macvlan mode {expected}"
+            message = f"{node}'s {name} is in mode {found}, not {expected}"
+            fix = f"ip link set {name} type macvlan mode {expected}"
             shown = lab.state.cite(node, "links")
             return Finding(
-                Code.MACVLAN_MODE_ISOLATES, node, f"eth0 mode {found}", message, fix, shown
+                Code.MACVLAN_MODE_ISOLATES, node, f"{name} mode {found}", message, fix, shown
             )
     return None
 
@@ -77,10 +78,11 @@ def _forwarding(lab: Lab, cell: Cell) -> Finding | None:
     """A host that routes where nobody must."""
     if cell.probe.is_layer2:
         return None
-    for host in lab.topology.hosts:
+    several = [end.name for end in lab.topology.containers if lab.topology.is_multihomed(end)]
+    for node in (*[host.name for host in lab.topology.hosts], *several):
         key = "net.ipv4.ip_forward"
-        if lab.router(host.name) is None and lab.state.sysctl(host.name, key) == "1":
-            message = f"{host.name} forwards, and is no router in this stage: {key} is 1"
-            shown = lab.state.cite(host.name, "conf", "sysctls")
-            return Finding(Code.EXTRA_HOP, host.name, key, message, assigned(key, 0), shown)
+        if lab.router(node) is None and lab.state.sysctl(node, key) == "1":
+            message = f"{node} forwards, and is no router in this stage: {key} is 1"
+            shown = lab.state.cite(node, "conf", "sysctls")
+            return Finding(Code.EXTRA_HOP, node, key, message, assigned(key, 0), shown)
     return None

@@ -7,6 +7,7 @@ from typing import Any
 from harness import walk
 from harness.causes import Code
 from harness.diagnosis.scene import Finding, Lab, ip_of
+from harness.topology import Address, Endpoint
 
 FORWARDING = 3
 """BR_STATE_FORWARDING of <linux/if_bridge.h>."""
@@ -35,23 +36,29 @@ def _own_interface(lab: Lab, node: str) -> Finding | None:
     """An endpoint's interface; the parent below it is told apart from it."""
     if not lab.state.knows(node, "links"):
         return None
-    link = lab.state.link(node, "eth0")
+    own = lab.topology.endpoint(node)
+    name = own.interface
+    link = lab.state.link(node, name)
     shown = lab.state.cite(node, "links")
     if link is None:
-        own = lab.topology.endpoint(node)
         below = _subinterface(lab, own.host, own.vlan)
         if below:
             return below  # what is on it goes with it
-        message = f"{node} has no interface eth0"
-        return Finding(Code.ENDPOINT_DOWN, node, "eth0", message, _made_again(lab, node), shown)
+        message = f"{node} has no interface {name}"
+        return Finding(Code.ENDPOINT_DOWN, node, name, message, _made_again(lab, node), shown)
     if link["up"]:
         return None
-    end = lab.endpoint(node)
-    gateway = lab.topology.vlan(end.vlan).gateway if end else None
+    gateway = _default_by(lab, own)
     # The routes of an interface go when it goes down, and only what is on the link comes back.
     route = f" && ip route add default via {gateway}" if gateway else ""
-    fix = f"ip link set eth0 up{route}"
-    return Finding(Code.ENDPOINT_DOWN, node, "eth0", f"{node}'s eth0 is down", fix, shown)
+    fix = f"ip link set {name} up{route}"
+    return Finding(Code.ENDPOINT_DOWN, node, name, f"{node}'s {name} is down", fix, shown)
+
+
+def _default_by(lab: Lab, end: Endpoint) -> Address | None:
+    """The IPv4 default route of an endpoint's container, where that is by this leg."""
+    is_default = end == (lab.topology.default_leg(end) or end)
+    return lab.topology.vlan(end.vlan).gateway if is_default else None
 
 
 def _made_again(lab: Lab, node: str) -> str:
@@ -59,17 +66,19 @@ def _made_again(lab: Lab, node: str) -> str:
     end = lab.topology.endpoint(node)
     vlan = lab.topology.vlan(end.vlan)
     parent = lab.topology.subinterface(end.vlan)
+    name, where = end.interface, end.container
     made = (
-        f"ip link add link {parent} name eth0 netns {node} address {end.mac} "
+        f"ip link add link {parent} name {name} netns {where} address {end.mac} "
         f"type macvlan mode {vlan.mode}"
     )
     steps = [
         made,
-        f"ip -n {node} address add {end.address}/{vlan.subnet.prefixlen} dev eth0",
-        f"ip -n {node} link set eth0 up",
+        f"ip -n {where} address add {end.address}/{vlan.subnet.prefixlen} dev {name}",
+        f"ip -n {where} link set {name} up",
     ]
-    if vlan.gateway:
-        steps.append(f"ip -n {node} route add default via {vlan.gateway}")
+    gateway = _default_by(lab, end)
+    if gateway:
+        steps.append(f"ip -n {where} route add default via {gateway}")
     return " && ".join(steps)
 
 
@@ -148,7 +157,8 @@ def _routes_again(lab: Lab, host: str, vlan: int) -> str:
 
 def _parent(lab: Lab, node: str, host: str, vlan: int) -> Finding | None:
     """Which interface of its host an endpoint's macvlan is on."""
-    link = lab.state.link(node, "eth0") if node != host else None
+    own = lab.interface(node, vlan)
+    link = lab.state.link(node, own) if node != host else None
     index = (link or {}).get("parent_index")
     legs = lab.state.links(host)
     name = lab.topology.subinterface(vlan)
@@ -158,9 +168,9 @@ def _parent(lab: Lab, node: str, host: str, vlan: int) -> Finding | None:
     where = legs[on].get("vlan_id")
     what = f"VLAN {where}" if where is not None else "no VLAN"
     message = f"{node} is on {host}'s {on}, in {what}, not on {name}"
-    fix = f"ip -n {node} link delete eth0 && {_made_again(lab, node)}"
+    fix = f"ip -n {node} link delete {own} && {_made_again(lab, node)}"
     shown = (*lab.state.cite(node, "links"), *lab.state.cite(host, "links"))
-    return Finding(Code.VLAN_ID_MISMATCH, host, f"{node}:eth0", message, fix, shown)
+    return Finding(Code.VLAN_ID_MISMATCH, host, f"{node}:{own}", message, fix, shown)
 
 
 def _trunk(lab: Lab, host: str) -> Finding | None:
@@ -241,5 +251,5 @@ def addressed(lab: Lab, node: str, vlan: int, *, ipv6: bool) -> Finding | None:
 def _default_again(lab: Lab, node: str) -> str:
     """An endpoint's default route, which may have gone with its address."""
     end = lab.endpoint(node)
-    gateway = lab.topology.vlan(end.vlan).gateway if end else None
+    gateway = _default_by(lab, end) if end else None
     return f" && ip route replace default via {gateway}" if gateway else ""

@@ -132,7 +132,7 @@ def _small(lab: Lab, node: str) -> Finding | None:
     topology = lab.topology
     end = lab.endpoint(node)
     wanted = (
-        {"eth0": topology.mtu_at(node, end.vlan)}
+        {end.interface: topology.mtu_at(node, end.vlan)}
         if end
         else {topology.subinterface(vlan.id): topology.mtu_at(node, vlan.id)
               for vlan in topology.vlans}

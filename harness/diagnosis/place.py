@@ -208,10 +208,11 @@ class _Way:
         """Who sends on the segment of a waypoint, and to whom."""
         cell = self._cell
         via, vlans = cell.expectation.via, cell.expectation.vlans
-        nodes = [cell.src, *via, cell.dst]
+        nodes = [cell.src, *via, cell.arrival]
         if is_reply:
-            via, vlans = answering(self._topology, cell) or (via[::-1], vlans[::-1])
-            nodes = [cell.dst, *via, cell.src]
+            turned = (cell.arrival, via[::-1], vlans[::-1])
+            first, via, vlans = answering(self._topology, cell) or turned
+            nodes = [first, *via, cell.src]
         passed = 0
         for (node, peer), vlan in zip(pairwise(nodes), vlans, strict=False):
             passed += len(walk.segment(self._topology, node, peer, vlan, vlan))

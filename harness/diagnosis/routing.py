@@ -7,11 +7,12 @@ from typing import Any
 
 from harness import walk
 from harness.causes import Code
+from harness.diagnosis import legs
 from harness.diagnosis.filtering import Flow
 from harness.diagnosis.place import Kind
 from harness.diagnosis.scene import Finding, Lab, Scene, assigned, ip_of
 from harness.diagnosis.state import within
-from harness.topology import Topology
+from harness.topology import Endpoint, Topology
 
 ENDS = ("blackhole", "unreachable", "prohibit", "throw")
 """Route types that lead nowhere, and actions of policy rules that do."""
@@ -61,9 +62,11 @@ def _rule_text(rule: dict[str, Any]) -> str:
 
 def _main(scene: Scene, node: str, dst: str) -> Finding | None:
     """What the main table says, against what it must say."""
-    found = scene.state.routes(node, dst)
+    found = legs.routes(scene, node, dst)
     shown = scene.state.cite(node, "tables")
-    expected = expected_way(scene.topology, node, dst)
+    expected = expected_way(scene.topology, node, dst, legs.bound(scene, node))
+    if found is None:
+        return None
     if not found:
         return _missing(scene, node, dst, expected, shown)
     best = found[0]
@@ -163,12 +166,15 @@ def _network_of(scene: Scene, dst: str) -> Any:
     return next((one for one in subnets if within(dst, str(one))), None)
 
 
-def expected_way(topology: Topology, node: str, dst: str) -> tuple[str | None, str] | None:
-    """(next hop or None for a direct one, interface) that a node must send to an address by."""
+def expected_way(
+    topology: Topology, node: str, dst: str, kept_to: Endpoint | None = None
+) -> legs.Way | None:
+    """(next hop or None for a direct one, interface) that a node must send to an address by.
+
+    `kept_to` is the leg of an endpoint that the packet is kept to.
+    """
     if node in topology.endpoint_vlans:
-        vlan = topology.vlan(topology.endpoint_vlans[node])
-        near = within(dst, str(vlan.subnet))
-        return (None if near else str(vlan.gateway) if vlan.gateway else None), "eth0"
+        return legs.expected_way(topology, node, dst, kept_to)
     router = next((one for one in topology.gateways if one.host == node), None)
     there = next((vlan for vlan in topology.vlans if within(dst, str(vlan.subnet))), None)
     if router is None or there is None:
@@ -231,7 +237,7 @@ def _entry(scene: Scene, sender: str, target: str, went: str) -> Finding | None:
     state = next((one["state"] for one in found if one["state"] in STAYS), found[-1]["state"])
     shown = tuple(dict.fromkeys(one["name"] for one in found))
     subject = f"{address} lladdr {went} {state}"
-    owner = next((one for one in scene.lab.owners(went) if one != target), None)
+    owner = next((one for one in scene.lab.owners(went) if scene.lab.is_other(one, target)), None)
     if state not in STAYS and owner:
         return _answered_by(scene, owner, target, address)
     who = f", which is {owner}'s" if owner else ", which is nobody's here"

@@ -53,7 +53,7 @@ class Lab:
 
     def interface(self, node: str, vlan: int) -> str:
         """The name of a node's interface in a VLAN."""
-        return "eth0" if self.endpoint(node) else self.topology.subinterface(vlan)
+        return self.topology.interface(node) or self.topology.subinterface(vlan)
 
     def expected(self, node: str, vlan: int, *, ipv6: bool = False) -> str | None:
         """The address with prefix length that a node must have in a VLAN."""
@@ -81,6 +81,16 @@ class Lab:
             if node != "switch"
             and any(link["mac"] == mac for link in self.state.links(node).values())
         ]
+
+    def is_other(self, owner: str, node: str) -> bool:
+        """Whether what `owners` names is another than a node, whose container it may name."""
+        return owner != node and not self.topology.same_container(owner, node)
+
+
+def further(topology: Topology) -> dict[str, tuple[str, str]]:
+    """(container, interface) of each further leg."""
+    legs = (end for end in topology.endpoints if end.leg_of)
+    return {leg.name: (leg.container, leg.interface) for leg in legs}
 
 
 @dataclass(frozen=True)

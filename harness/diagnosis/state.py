@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -21,6 +21,8 @@ class State:
     """What a stage's readings say."""
 
     evidence: tuple[Evidence, ...]
+    legs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """(container, interface) of each further leg: what is read of its container is of it too."""
 
     @cached_property
     def _newest(self) -> dict[tuple[str, str], Evidence]:
@@ -37,18 +39,32 @@ class State:
         """Every reading."""
         return {entry.name: entry for entry in self.evidence}
 
+    def _key(self, node: str, kind: str) -> tuple[str, str]:
+        """Whose reading is a node's: its own if there is one, else its container's."""
+        own = (node, kind) in self._newest or node not in self.legs
+        return (node if own else self.legs[node][0], kind)
+
+    def _station(self, node: str, interface: object) -> str:
+        """What a node is called at one of its interfaces, given by name or index."""
+        names = {interface} | {
+            link["name"] for link in self.links(node).values() if link.get("index") == interface
+        }
+        return next(
+            (leg for leg, (of, own) in self.legs.items() if of == node and own in names), node
+        )
+
     def cite(self, node: str, *kinds: str) -> tuple[str, ...]:
         """The names of a node's readings of these kinds, those that there are."""
-        keys = [(node, kind) for kind in kinds]
+        keys = [self._key(node, kind) for kind in kinds]
         return tuple(self._newest[key].name for key in keys if key in self._newest)
 
     def _parsed(self, node: str, kind: str) -> Any:
-        entry = self._newest.get((node, kind))
+        entry = self._newest.get(self._key(node, kind))
         return entry.parsed if entry else None
 
     def knows(self, node: str, kind: str) -> bool:
         """Whether there is a reading."""
-        return (node, kind) in self._newest
+        return self._key(node, kind) in self._newest
 
     def links(self, node: str) -> dict[str, dict[str, Any]]:
         """A node's interfaces by name."""
@@ -70,7 +86,7 @@ class State:
     def holders(self, address: str) -> tuple[tuple[str, str], ...]:
         """(node, interface) of everybody who has an address."""
         return tuple(
-            (node, one["interface"])
+            (self._station(node, one["interface"]), one["interface"])
             for (node, kind), entry in self._newest.items()
             if kind == "addresses"
             for one in entry.parsed

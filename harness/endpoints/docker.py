@@ -75,10 +75,11 @@ class DockerEndpoints:
 
     def steps(self, topology: Topology, endpoint: Endpoint) -> tuple[Step, ...]:
         """See EndpointKind: the container's namespace is entered, and given its sysctls."""
-        del topology
+        adopt = {"do": "adopt", "node": endpoint.name, "host": endpoint.host}
+        ipv6 = topology.has_ipv6(endpoint.name)
         return (
-            {"do": "adopt", "node": endpoint.name, "host": endpoint.host},
-            sysctls(endpoint.name, endpoint.interface, ipv6=bool(endpoint.address6)),
+            {**adopt, **({"container": endpoint.leg_of} if endpoint.leg_of else {})},
+            sysctls(endpoint.name, endpoint.interface, ipv6=ipv6),
         )
 
     def readings(self, topology: Topology) -> tuple[tuple[str, str], ...]:
@@ -95,15 +96,19 @@ class DockerEndpoints:
         """The image, networks and containers of one engine, which answers."""
         vlans = [topology.vlan(vlan_id) for vlan_id in topology.vlans_of_host(host)]
         carried = [endpoint for endpoint in topology.endpoints if endpoint.host == host]
+        first = [endpoint for endpoint in carried if endpoint.leg_of is None]
+        further = [endpoint for endpoint in carried if endpoint.leg_of]
         return [
             _image(host, self._image),
             *(_network(topology, host, vlan) for vlan in vlans),
-            *(self._container(topology, endpoint) for endpoint in carried),
+            *(self._container(topology, endpoint) for endpoint in first),
+            *(_connect(topology, endpoint) for endpoint in further),
         ]
 
     def _container(self, topology: Topology, endpoint: Endpoint) -> Step:
         network = topology.vlan(endpoint.vlan).network
         address, address6 = str(endpoint.address), _text(endpoint.address6)
+        legs = [_connect(topology, leg) for leg in topology.legs[endpoint.name][1:]]
         argv = [
             "docker", "run", "--detach", "--name", endpoint.name, "--network", network,
             "--ip", address, *networks.option("--ip6", address6), "--mac-address", endpoint.mac,
@@ -113,6 +118,7 @@ class DockerEndpoints:
             "do": "container", "node": endpoint.host, "name": endpoint.name, "network": network,
             "address": address, "address6": address6, "mac": endpoint.mac,
             "image": self._image.name, "command": list(calls.WAITING), "argv": argv,
+            **({"legs": legs} if legs else {}),
         }  # fmt: skip
 
 
@@ -134,6 +140,18 @@ def _network(topology: Topology, host: str, vlan: Vlan) -> Step:
         "internal": networks.is_internal(vlan), "ipv6": vlan.subnet6 is not None,
         "options": networks.options(topology, vlan),
         "argv": networks.create(topology, host, vlan),
+    }  # fmt: skip
+
+
+def _connect(topology: Topology, leg: Endpoint) -> Step:
+    """The step that gives a container that runs a further leg."""
+    network = topology.vlan(leg.vlan).network
+    address, address6 = str(leg.address), _text(leg.address6)
+    options = ["--ip", address, *networks.option("--ip6", address6)]
+    return {
+        "do": "connect", "node": leg.host, "name": leg.container, "network": network,
+        "address": address, "address6": address6, "mac": leg.mac, "interface": leg.interface,
+        "argv": ["docker", "network", "connect", *options, network, leg.container],
     }  # fmt: skip
 
 

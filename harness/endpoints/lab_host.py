@@ -10,6 +10,7 @@ from harness.endpoints.docker import DockerEndpoints
 from harness.endpoints.images import Image
 from harness.endpoints.namespace import NamespaceEndpoints
 from harness.endpoints.refusals import refuse
+from harness.errors import InputError
 from harness.plan import Step
 from harness.sysctls import sysctls
 from harness.topology import Endpoint, Topology, Vlan
@@ -44,6 +45,12 @@ class LabHostEndpoints:
 
     def refuse(self, topology: Topology) -> None:
         """See EndpointKind."""
+        several = [end.name for end in topology.containers if topology.is_multihomed(end)]
+        if several:
+            raise InputError(
+                f"--backend ssh: {several[0]} has several legs, which cannot be made on lab hosts "
+                "yet; use --backend docker or netns, or leave `also` out"
+            )
         refuse(topology, self.engines(topology))
 
     def engines(self, topology: Topology) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""An endpoint as a bare network namespace with one macvlan interface in it."""
+"""An endpoint as a bare network namespace with a macvlan interface in it, or several."""
 
 from __future__ import annotations
 
@@ -55,9 +55,16 @@ class NamespaceEndpoints:
         return ()
 
     def steps(self, topology: Topology, endpoint: Endpoint) -> tuple[Step, ...]:
-        """A macvlan child of the host's sub-interface, its address, its default route."""
+        """A macvlan child of the host's sub-interface, its address, its default route.
+
+        A further leg gets its own name for the namespace that its container has already.
+        """
         vlan = topology.vlan(endpoint.vlan)
         steps: tuple[Step, ...] = (
+            *(
+                {"do": "leg", "node": endpoint.name, "of": of}
+                for of in filter(None, (endpoint.leg_of,))
+            ),
             {
                 "do": "macvlan",
                 "node": endpoint.name,
@@ -77,8 +84,8 @@ class NamespaceEndpoints:
         )
         if endpoint.address6 and vlan.subnet6:
             cidr = f"{endpoint.address6}/{vlan.subnet6.prefixlen}"
-            steps += ({**steps[1], "cidr": cidr},)
-        ways_out = () if vlan.internal else (vlan.gateway, vlan.gateway6)
+            steps += ({**steps[-1], "cidr": cidr},)
+        ways_out = topology.ways_out(endpoint)
         return steps + tuple(
             {"do": "route", "node": endpoint.name, "dst": "default", "via": via, "stays": False}
             for via in map(str, filter(None, ways_out))

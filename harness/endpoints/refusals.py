@@ -15,7 +15,7 @@ NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
 def refuse(topology: Topology, hosts: tuple[str, ...]) -> None:
     """InputError if the engines of these hosts cannot make the networks or the containers."""
-    for endpoint in topology.endpoints:
+    for endpoint in topology.containers:
         if not NAME.fullmatch(endpoint.name):
             raise InputError(
                 f"--backend docker: {endpoint.name!r} cannot be a container's name: "

@@ -22,9 +22,11 @@ class Container:
     """
 
     def __init__(self, lab: Lab, name: str) -> None:
-        if name not in lab.topology.endpoint_hosts:
-            raise UnknownNode("the lab", name, tuple(lab.topology.endpoint_hosts))
+        known = tuple(end.name for end in lab.topology.containers)
+        if name not in known:
+            raise UnknownNode("the lab", name, known)
         self._lab, self._end = lab, lab.topology.endpoint(name)
+        self._legs = lab.topology.legs[name]
 
     @property
     def name(self) -> str:
@@ -52,7 +54,8 @@ class Container:
         """`docker rm` and `docker run`, the address the same; `mac` for another MAC address."""
         made = made_by(self._lab, self._end.host, "container", self.name)
         made = changed(made, mac=mac) if mac else made
-        self._change(self._docker("remove", "rm", "--force"), made, *self._entered())
+        joined = joined_by(self._lab, self._end.host, self.name)
+        self._change(self._docker("remove", "rm", "--force"), made, *joined, *self._entered())
 
     def disconnect(self) -> None:
         """`docker network disconnect` from its network."""
@@ -78,10 +81,13 @@ class Container:
         self._lab.change(({**step, "command": list(SERVER), "argv": argv},), lifecycle.apply)
 
     def _change(self, *steps: Step) -> None:
-        self._lab.change(({"do": "let-go", "nodes": [self.name]}, *steps), lifecycle.apply)
+        nodes = [leg.name for leg in self._legs]
+        self._lab.change(({"do": "let-go", "nodes": nodes}, *steps), lifecycle.apply)
 
     def _entered(self) -> tuple[Step, ...]:
-        return (*self._lab.endpoints.steps(self._lab.topology, self._end), self._carrier())
+        kind, topology = self._lab.endpoints, self._lab.topology
+        steps = [step for leg in self._legs for step in kind.steps(topology, leg)]
+        return (*steps, self._carrier())
 
     def _carrier(self) -> Step:
         parent = self._lab.topology.subinterface(self._end.vlan)
@@ -127,22 +133,31 @@ class Engine:
         let_go = {"do": "let-go", "nodes": [end.name for end in carried]}
         self._lab.change((let_go, restart), lifecycle.apply)
         running, kind = self.running, self._lab.endpoints
-        survived = [end for end in carried if end.name in running]
+        survived = [end for end in carried if end.container in running]
         steps = [step for end in survived for step in kind.steps(self._lab.topology, end)]
         self._lab.change(steps, lifecycle.apply)
 
 
 def made_by(lab: Lab, host: str, do: str, name: str) -> Step:
     """The step of the plan by which a network or a container was made on a host's engine."""
+    return _planned(lab, host, do, name)[0]
+
+
+def joined_by(lab: Lab, host: str, name: str) -> list[Step]:
+    """The steps of the plan by which a container was given its further legs."""
+    return _planned(lab, host, "connect", name)
+
+
+def _planned(lab: Lab, host: str, do: str, name: str) -> list[Step]:
     made = lab.endpoints.together(lab.topology)
     groups = [group for step in made for group in step.get("groups", ())]
     wanted = (host, do, name)
-    return next(
+    return [
         step
         for group in groups
         for step in group
         if (step["node"], step["do"], step.get("name")) == wanted
-    )
+    ]
 
 
 def changed(step: Step, **values: Any) -> Step:

@@ -101,8 +101,8 @@ class Restarted:
 
 def subject(topology: Topology) -> tuple[Endpoint, Endpoint]:
     """A container, and another of its VLAN on another host that can ask it."""
-    for end in topology.endpoints:
-        for other in topology.endpoints:
+    for end in topology.containers:
+        for other in topology.containers:
             if other.vlan == end.vlan and other.host != end.host:
                 return end, other
     raise InputError(f"{topology.name}: no two endpoints of one VLAN are on different hosts")

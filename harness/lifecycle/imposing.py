@@ -39,7 +39,7 @@ class Imposed:
 def beside_rules(lab: Lab) -> Imposed:
     """Restart a lab's first engine as people run it, and probe everything that ends on its host."""
     host = lab.engines[0]
-    ends = [end.name for end in lab.topology.endpoints if end.host == host]
+    ends = [end.name for end in lab.topology.containers if end.host == host]
     # With live-restore it would leave its networks as they are while containers run.
     Engine(lab, host).restart(live_restore=False, bridge=BRIDGE)
     for name in ends:

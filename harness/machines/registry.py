@@ -52,7 +52,7 @@ class Description:
     engines: tuple[str, ...] = ()
     """The hosts that run a container engine."""
     containers: dict[str, str] = field(default_factory=dict)
-    """The nodes that are containers, and the host of each."""
+    """The nodes that are containers, or further legs of them, and the host of each."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ NOBODY = "0.0.0.0"  # noqa: S104 - the sender of an ARP probe (RFC 5227), not to
 ANSWERS_NONE = "8"
 """arp_ignore: no address of the node is answered for (ip-sysctl.rst)."""
 
+Key = tuple[str, str, str]
+"""A node, the address of a neighbour, and the interface where that is."""
 Use = Callable[[str], None]
 """What is done with a MAC address once it is known."""
 
@@ -23,9 +25,9 @@ class Neighbours:
     """The neighbour tables of all nodes."""
 
     def __init__(self, network: Network) -> None:
-        self.table: dict[tuple[str, str], tuple[str | None, str]] = {}
-        """(node, address) -> (MAC address, state)"""
-        self._waiting: dict[tuple[str, str], list[Use]] = {}
+        self.table: dict[Key, tuple[str | None, str]] = {}
+        """(MAC address, state) of each entry."""
+        self._waiting: dict[Key, list[Use]] = {}
         self._network, self._nodes = network, network.state.nodes
 
     def forget(self) -> None:
@@ -34,11 +36,12 @@ class Neighbours:
         self._waiting.clear()
         for name, node in self._nodes.items():
             for address, mac in node.permanent.items():
-                self.table[name, address] = (mac, "PERMANENT")
+                used = self._used(name, address) or ""
+                self.table[name, address, used] = (mac, "PERMANENT")
 
     def resolve(self, name: str, link: Link, address: str, use: Use) -> None:
         """Have a neighbour's MAC address used, at once or when it is known; asked for once."""
-        key = name, address
+        key = name, address, link.name
         if key not in self.table:
             if not link.arp:
                 self.table[key] = (link.mac, "NOARP")
@@ -61,7 +64,7 @@ class Neighbours:
         if address != NOBODY:
             if not may_come(self._nodes[name], link, address):  # it asks for the way back (arp.c)
                 return
-            self._heard((name, address), link, asker, "STALE")
+            self._heard((name, address, link.name), asker, "STALE")
         body = arp(wire.REPLY, (link.mac, target), (asker, address))
         self._network.send(name, link.name, ethernet(asker, link.mac, wire.ETH_P_ARP, body))
 
@@ -70,44 +73,45 @@ class Neighbours:
 
         One to a probe of its own that named no sender counts as well, if its kernel waits for one.
         """
-        key = name, str(packet.arp_spa)
+        key = name, str(packet.arp_spa), link.name
         if key in self.table and self.table[key][0] is None:
-            self._heard(key, link, str(packet.arp_sha), "REACHABLE")
+            self._heard(key, str(packet.arp_sha), "REACHABLE")
 
     def solicited(self, name: str, link: Link, packet: Packet) -> None:
         """A neighbour solicitation is answered (with hop limit 255 only), an answer noted."""
         target, other, mac = str(packet.nd_target), str(packet.src_ip), str(packet.nd_mac)
         asked = packet.icmp_type == wire.SOLICITATION
         if asked and target in link.has and packet.ttl == wire.ND_HOP_LIMIT:
-            self._heard((name, other), link, mac, "STALE")
+            self._heard((name, other, link.name), mac, "STALE")
             self._network.send(name, link.name, advertisement((link.mac, target), (mac, other)))
-        elif not asked and packet.dst_ip in link.has and (name, target) in self.table:
-            self._heard((name, target), link, mac, "REACHABLE")
+        elif not asked and packet.dst_ip in link.has and (name, target, link.name) in self.table:
+            self._heard((name, target, link.name), mac, "REACHABLE")
 
-    def _ask(self, key: tuple[str, str], link: Link, use: Use) -> None:
-        name, address = key
+    def _ask(self, key: Key, link: Link, use: Use) -> None:
+        name, address, _ = key
         self.table[key] = (None, "INCOMPLETE")
         self._waiting[key] = [use]
         own = (link.mac, link.own(address))
         ask = solicitation if ":" in address else arp_request
         self._network.send(name, link.name, ask(own, address))
 
-    def _heard(self, key: tuple[str, str], link: Link, mac: str, state: str) -> None:
+    def _heard(self, key: Key, mac: str, state: str) -> None:
         """An entry for who asked or answered; what waited for it goes on.
 
         Who asks is believed whatever was known (neigh_event_ns()).
         """
         known, now = self.table.get(key, (None, ""))
-        if now == "PERMANENT" or self._used(key) != link.name:
+        name, address, interface = key
+        if now == "PERMANENT" or (not now and self._used(name, address) != interface):
             return
         if known != mac:
             self.table[key] = (mac, state)
         for use in self._waiting.pop(key, ()):
             use(mac)
 
-    def _used(self, key: tuple[str, str]) -> str | None:
+    def _used(self, name: str, address: str) -> str | None:
         """The interface that an address is asked for by: an entry at another is of no use."""
-        way = self._nodes[key[0]].route(key[1])
+        way = self._nodes[name].route(address)
         return way[0].name if way else None
 
     def _answers(self, name: str, link: Link) -> bool:

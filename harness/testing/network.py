@@ -47,7 +47,7 @@ class Network:
         """What a node's stack does with a frame that came in at one of its interfaces."""
         self.watch: Callable[[str, bytes], None] = lambda *_: None
         """What is made of a frame that came in at a node, whether or not the node takes it."""
-        self._numbers = {tap: number for number, tap in enumerate(taps)}
+        self._numbers = {(state.real(at), name): number for number, (at, name) in enumerate(taps)}
         self._leaking = False
         self._queued: deque[tuple[str, Link, bytes]] = deque()
         """Group frames that macvlan hands to its interfaces when all else is done."""

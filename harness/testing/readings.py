@@ -99,9 +99,9 @@ class Readings:
         """The neighbour entries of a node."""
         entries = self.stacks.arp.table if self.stacks else {}
         return [
-            {"node": node, "interface": 2, "address": address, "mac": mac, "state": state}
-            for (node, address), (mac, state) in entries.items()
-            if node == name
+            {"node": name, "interface": interface, "address": address, "mac": mac, "state": state}
+            for (node, address, interface), (mac, state) in entries.items()
+            if node == self._state.real(name)
         ]
 
     def _links(self, name: str) -> list[Answer]:
@@ -136,8 +136,10 @@ class Readings:
             found += [_route(shown, via, way[0].name, None)] if way else []
         return found
 
-    def _route_get(self, name: str, address: str) -> Answer:
-        way = self._state.nodes[name].route(address)
+    def _route_get(self, name: str, argument: str) -> Answer:
+        address, _, by = argument.partition(" ")
+        node = self._state.nodes[name]
+        way = node.route_by(by, address) if by else node.route(address)
         if way is None:
             return {"dst": address, "error": "Network is unreachable"}
         link, hop = way

@@ -24,6 +24,8 @@ from harness.testing.state import Link
 from harness.worker import wire
 
 Probe = dict[str, Any]
+Way = tuple[Link, str]
+"""An interface, and the next hop beyond it."""
 
 ICMP, TCP, UDP = socket.IPPROTO_ICMP, socket.IPPROTO_TCP, socket.IPPROTO_UDP
 ICMPV6 = socket.IPPROTO_ICMPV6
@@ -77,7 +79,10 @@ class Stacks:
         self.arp = Neighbours(network)
         self.flows = Flows(network.state.nodes)
         self._network, self._nodes = network, network.state.nodes
-        self._echoing = {want["node"]: set(want["tokens"]) for want in responders}
+        self._echoing = {
+            (network.state.real(want["node"]), want["interface"]): set(want["tokens"])
+            for want in responders
+        }
         self._sent = 0
         self.came: set[str] = set()
         """Ids of probes whose answer came in where it was to go; `heard`: and got to the socket."""
@@ -91,18 +96,19 @@ class Stacks:
         if kind != "beacon" and not kind.startswith("l2-") and kind not in ("arp", "ndp"):
             self._send_ip(probe)
             return
-        link = self._nodes[probe["node"]].links.get(probe["interface"])
+        name = self._network.state.real(probe["node"])
+        link = self._nodes[name].links.get(probe["interface"])
         if link is None or not link.up:
             raise Refusal(errno.ENETDOWN if link else errno.ENODEV)
-        self._network.send(probe["node"], probe["interface"], _frame(probe))
+        self._network.send(name, probe["interface"], _frame(probe))
 
     def _send_ip(self, probe: Probe) -> None:
-        name, dst = probe["node"], probe["dst_ip"]
+        name, dst = self._network.state.real(probe["node"]), probe["dst_ip"]
         node = self._nodes[name]
         reserved = node.sysctls.get("net.ipv4.ip_local_reserved_ports")
         if probe["kind"] not in OVERHEAD and reserved == EPHEMERAL_PORTS:
             raise Refusal(errno.EADDRINUSE)
-        route = node.route(dst)
+        route = node.route_by(probe["interface"], dst) if probe["bound"] else node.route(dst)
         if route is None:
             raise Refusal(REFUSED[node.kind(dst)])
         if (probe["size"] or 0) + OVERHEAD.get(probe["kind"], 0) > route[0].mtu:
@@ -117,12 +123,17 @@ class Stacks:
         }[probe["kind"] if probe["kind"] in OVERHEAD else probe["kind"].removesuffix("6")]
         df = probe["size"] is not None or protocol == TCP
         packet = Ip(route[0].own(dst), dst, protocol, body, df=df)
-        if not self._output(name, packet, number=port) and protocol != TCP:
+        if not self._output(name, packet, port, route) and protocol != TCP:
             raise Refusal(errno.EPERM)
 
-    def _output(self, name: str, packet: Ip, number: int | None = None) -> bool:
-        """Send what a node itself says; `number` makes a new flow. False if a rule ended it."""
-        route = self._nodes[name].route(packet.dst)
+    def _output(
+        self, name: str, packet: Ip, number: int | None = None, by: Way | None = None
+    ) -> bool:
+        """Send what a node itself says; `number` makes a new flow. False if a rule ended it.
+
+        `by` is the way that it is to go; else the node's routes say that.
+        """
+        route = by or self._nodes[name].route(packet.dst)
         if route is None or self._is_own(name, packet.dst):
             return True
         ttl = int(self._nodes[name].sysctls.get("net.ipv4.ip_default_ttl", packet.ttl))
@@ -131,12 +142,12 @@ class Stacks:
         packet, rule = fate(self._nodes[name], "OUTPUT", packet, place)
         if rule:
             return False
-        self._leave(name, packet, number)
+        self._leave(name, packet, number, by)
         return True
 
-    def _leave(self, name: str, packet: Ip, number: int | None) -> None:
+    def _leave(self, name: str, packet: Ip, number: int | None, by: Way | None = None) -> None:
         """Route a packet, let the last rules see it, find its next hop and send it."""
-        route = self._nodes[name].route(packet.dst)
+        route = by or self._nodes[name].route(packet.dst)
         if route is None:
             return
         link, hop = route
@@ -175,7 +186,7 @@ class Stacks:
 
     def _layer2(self, name: str, link: Link, raw: bytes, packet: Packet) -> None:
         token, operation = packet.payload[: wire.TOKEN_OCTETS], packet.payload[wire.TOKEN_OCTETS]
-        if operation != wire.REPLY and token in self._echoing.get(name, ()):
+        if operation != wire.REPLY and token in self._echoing.get((name, link.name), ()):
             reply = wire.layer2(raw[6:12], wire.mac(link.mac), token, wire.REPLY, None)
             self._network.send(name, link.name, reply)
 
@@ -200,6 +211,9 @@ class Stacks:
         else:
             self._forward(where, ip, packet, place)
 
+    def _listens(self, name: str) -> bool:
+        return any(node == name for node, _ in self._echoing)
+
     def _is_own(self, name: str, address: str) -> bool:
         """Whether an address is the node's own: what is for it never leaves."""
         return any(address in link.has for link in self._nodes[name].links.values())
@@ -213,7 +227,7 @@ class Stacks:
             self.heard.add(self._network.probe)
         back = Ip(ip.dst, ip.src, ip.protocol, b"")
         ports = packet.dst_port or 0, packet.src_port or 0
-        open_here = packet.dst_port == wire.ECHO_PORT and name in self._echoing and not closed
+        open_here = packet.dst_port == wire.ECHO_PORT and self._listens(name) and not closed
         echoed = ECHOED.get((ip.protocol, packet.icmp_type or -1))
         if echoed is not None:
             body = bytes([echoed]) + ip.body[1:]

@@ -106,6 +106,18 @@ class Node:
         on = self._connected(hop)
         return (on, hop) if on else None
 
+    def route_by(self, interface: str, address: str) -> tuple[Link, str] | None:
+        """The same out of one interface: whom no route leads to is there, but for IPv6."""
+        link, wanted = self.links[interface], ip_address(address)
+        near = [own.network for own in link.addresses]
+        vias = [via for dst, via in self.routes.items() if wanted in ip_network(dst)]
+        if any(wanted in network for network in near):
+            return link, address
+        by_it = [via for via in vias if any(ip_address(via) in network for network in near)]
+        if by_it or wanted.version == 4:  # noqa: PLR2004 - IP versions
+            return link, next(iter(by_it), address)
+        return None
+
     def kind(self, address: str, into: str = "") -> str | None:
         """The type of the route for an address; None where none leads."""
         if any(matches(into, address) for matches in self.diverted):
@@ -147,16 +159,30 @@ class Node:
         return max(found, key=lambda one: one[:2])[2] if found else None
 
 
+class Nodes(dict[str, Node]):
+    """Nodes by name; `names` has other names of theirs."""
+
+    def __init__(self, names: dict[str, str]) -> None:
+        super().__init__()
+        self._names = names
+
+    def __missing__(self, name: str) -> Node:
+        return self[self._names[name]]
+
+
 class State:
     """All nodes; `apply` carries out one step."""
 
     def __init__(self) -> None:
-        self.nodes: dict[str, Node] = {}
+        self.names: dict[str, str] = {}
+        """The node that another name is for: of a container's further leg."""
+        self.nodes: dict[str, Node] = Nodes(self.names)
         self.learned: dict[str, str] = {}
         """The switch port of each MAC address that has sent."""
         self._made = 0
         self._operations: dict[str, Callable[[Step], None]] = {
             "namespace": self._namespace,
+            "leg": self._leg,
             "engine": self._engine,
             "engine-ready": lambda _step: None,
             "sysctl": self._sysctl,
@@ -175,6 +201,7 @@ class State:
 
     def apply(self, step: Step) -> None:
         """Carry out a step; Refused if a kernel would not have it."""
+        step = {**step, "node": self.real(step.get("node", ""))}
         operation = self._operations.get(step["do"])
         if operation is None:
             raise Refused(f"the fake cannot do {step['do']!r}")
@@ -182,6 +209,10 @@ class State:
             operation(step)
         except KeyError as error:
             raise Refused("no such interface") from error
+
+    def real(self, name: str) -> str:
+        """The node that a name is for."""
+        return self.names.get(name, name)
 
     def link(self, where: LinkName) -> Link:
         """The interface of a name; KeyError if there is none."""
@@ -211,6 +242,9 @@ class State:
         loopback = Link("lo", "loopback", "00:00:00:00:00:00", 65536)
         loopback.addresses.append(IPv4Interface("127.0.0.1/8"))
         self.nodes[step["node"]] = Node(links={"lo": loopback})
+
+    def _leg(self, step: Step) -> None:
+        self.names[step["node"]] = step["of"]
 
     def _sysctl(self, step: Step) -> None:
         self.nodes[step["node"]].sysctls.update(step["values"] | step["optional"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
-from harness.topology.model import trunk_mac
-from harness.topology.shape import Endpoint, File, Host, Vlan, network
+from harness.topology.parts import trunk_mac
+from harness.topology.shape import Endpoint, File, Host, Station, Vlan, network, stations
 from harness.topology.source import Source
 
 SWITCH_IS_TAKEN = "`switch` is the name of what joins the trunks; take another"
@@ -91,7 +91,7 @@ def _check_vlan6(shape: File, vlan_id: int, source: Source) -> None:
 
 def _check_mtu6(shape: File, vlan_id: int, source: Source) -> None:
     """No MTU that the VLAN has, or gets, is too small for IPv6."""
-    carriers = {end.host for end in shape.endpoints.values() if end.vlan == vlan_id}
+    carriers = {one.spec.host for one in stations(shape).values() if one.spec.vlan == vlan_id}
     places: list[tuple[tuple[object, ...], int | None]] = [
         (("trunk", "mtu"), shape.trunk.mtu),
         (("vlans", vlan_id, "mtu"), shape.vlans[vlan_id].mtu),
@@ -206,14 +206,12 @@ def _check_endpoints(shape: File, source: Source) -> None:
     addresses: dict[tuple[int, Address], str] = {}
     macs = {trunk_mac(position): name for position, name in enumerate(shape.hosts)}
     through: dict[tuple[str, int], str] = {}
-    for name, endpoint in shape.endpoints.items():
-        path = ("endpoints", name)
-        if name == "switch":
-            source.mistake(path, SWITCH_IS_TAKEN)
-        if name in shape.hosts:
-            source.mistake(path, f"{name!r} is a host's name already; take another")
-        _check_carrier(shape, path, endpoint, source)
-        _check_addresses(shape, path, endpoint, addresses, source)
+    for name, station in stations(shape).items():
+        path, endpoint = station.path, station.spec
+        if station.of == name:
+            _check_name(shape, name, source)
+            _check_carrier(shape, path, endpoint, source)
+        _check_addresses(shape, name, station, addresses, source)
         if _mode(shape, endpoint) == "passthru":
             _check_passthru(name, endpoint, through, source)
             continue
@@ -221,6 +219,13 @@ def _check_endpoints(shape: File, source: Source) -> None:
         if mac in macs:
             source.mistake((*path, "mac"), _taken(shape, endpoint, macs[mac]))
         macs[mac] = name
+
+
+def _check_name(shape: File, name: str, source: Source) -> None:
+    if name == "switch":
+        source.mistake(("endpoints", name), SWITCH_IS_TAKEN)
+    if name in shape.hosts:
+        source.mistake(("endpoints", name), f"{name!r} is a host's name already; take another")
 
 
 def _check_carrier(
@@ -249,30 +254,33 @@ def _check_passthru(
 
 def _taken(shape: File, endpoint: Endpoint, holder: str) -> str:
     """What to say of a MAC address that another has, and what to do where subnets overlap."""
-    other = shape.endpoints.get(holder)
+    other = stations(shape).get(holder)
     mac = mac_of(shape, endpoint)
-    if endpoint.mac or other is None or other.vlan == endpoint.vlan:
+    if endpoint.mac or other is None or other.spec.vlan == endpoint.vlan:
         return f"{mac} is {holder}'s already"
     return f"{mac}, made of its address, is {holder}'s already; give it a `mac` of its own"
 
 
 def _check_addresses(
     shape: File,
-    path: tuple[str, str],
-    endpoint: Endpoint,
+    name: str,
+    station: Station,
     addresses: dict[tuple[int, Address], str],
     source: Source,
 ) -> None:
+    path, endpoint = station.path, station.spec
     if endpoint.vlan not in shape.vlans:
-        source.mistake((*path, "vlan"), unknown("VLAN", endpoint.vlan, shape.vlans))
+        where = (*path, "vlan") if station.of == name else path
+        source.mistake(where, unknown("VLAN", endpoint.vlan, shape.vlans))
         return
     vlan = shape.vlans[endpoint.vlan]
     where = (*path, "address")
-    _check_address(endpoint, endpoint.address, vlan.subnet, vlan.gateway, where, addresses, source)
+    asked = (endpoint.address, vlan.subnet, vlan.gateway)
+    _check_address(endpoint, *asked, name, where, addresses, source)
     if vlan.subnet6 and endpoint.address6:
         where = (*path, "address6")
-        asked = (endpoint.address6, vlan.subnet6, vlan.gateway6)
-        _check_address(endpoint, *asked, where, addresses, source)
+        asked6 = (endpoint.address6, vlan.subnet6, vlan.gateway6)
+        _check_address(endpoint, *asked6, name, where, addresses, source)
     elif vlan.subnet6:
         found = f"is missing; VLAN {endpoint.vlan} has the IPv6 subnet {vlan.subnet6}"
         source.mistake((*path, "address6"), found)
@@ -286,7 +294,8 @@ def _check_address(  # noqa: PLR0913, PLR0917 - an address, and all that it must
     address: Address,
     subnet: Subnet,
     gateway: Address | None,
-    where: tuple[str, str, str],
+    name: str,
+    where: tuple[object, ...],
     addresses: dict[tuple[int, Address], str],
     source: Source,
 ) -> None:
@@ -297,4 +306,4 @@ def _check_address(  # noqa: PLR0913, PLR0917 - an address, and all that it must
     key = (endpoint.vlan, address)
     if key in addresses:
         source.mistake(where, f"{address} is {addresses[key]}'s already")
-    addresses[key] = where[1]
+    addresses[key] = name

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from harness.topology.check import check_node, unknown
-from harness.topology.model import DOCKER0
-from harness.topology.shape import File, Gateway
+from harness.topology.parts import DOCKER0
+from harness.topology.shape import File, Gateway, stations
 from harness.topology.source import Source
 
 Path = tuple[object, ...]
@@ -84,12 +84,13 @@ def _holder(shape: File, vlan_id: int, address: IPv4Address) -> str | None:
     """The endpoint that has an address which is not the VLAN's gateway."""
     if address == shape.vlans[vlan_id].gateway:
         return None  # the endpoint is told of it
-    ends = shape.endpoints.items()
+    ends = ((name, station.spec) for name, station in stations(shape).items())
     return next((name for name, end in ends if (end.vlan, end.address) == (vlan_id, address)), None)
 
 
 def _carries(shape: File, host: str, vlan_id: int) -> bool:
-    return any((end.host, end.vlan) == (host, vlan_id) for end in shape.endpoints.values())
+    ends = (station.spec for station in stations(shape).values())
+    return any((end.host, end.vlan) == (host, vlan_id) for end in ends)
 
 
 def _check_legs6(shape: File, gateway: Gateway, path: Path, source: Source) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 
 from harness.topology.check import check_node, unknown
-from harness.topology.shape import File
+from harness.topology.shape import File, stations
 from harness.topology.source import Source
 
 Path = tuple[object, ...]
@@ -54,7 +54,8 @@ def _check_strangers(
     shape: File, vlan_id: int, host: str, given: IPv4Network, source: Source
 ) -> None:
     where = ("vlans", vlan_id, "ip_ranges", host)
-    for name, end in shape.endpoints.items():
+    for name, station in stations(shape).items():
+        end = station.spec
         if end.vlan == vlan_id and end.host != host and end.address in given:
             found = f"{end.address} in {given} is {name}'s, on {end.host}"
             source.mistake(where, f"{found}; take a range without it")
@@ -69,7 +70,11 @@ def _check_strangers(
 def _check_aux(shape: File, vlan_id: int, source: Source) -> None:
     """An engine keeps such an address, so nobody can ask it for that."""
     vlan = shape.vlans[vlan_id]
-    ends = {end.address: name for name, end in shape.endpoints.items() if end.vlan == vlan_id}
+    ends = {
+        station.spec.address: name
+        for name, station in stations(shape).items()
+        if station.spec.vlan == vlan_id
+    }
     holders: dict[IPv4Address, str] = {}
     for name, address in vlan.aux_addresses.items():
         where = ("vlans", vlan_id, "aux_addresses", name)
@@ -87,5 +92,6 @@ def _check_aux(shape: File, vlan_id: int, source: Source) -> None:
 
 def _carriers(shape: File, vlan_id: int) -> set[str]:
     """The hosts that carry endpoints of a VLAN."""
-    named = {end.host for end in shape.endpoints.values() if end.vlan == vlan_id}
+    ends = (station.spec for station in stations(shape).values())
+    named = {end.host for end in ends if end.vlan == vlan_id}
     return named & set(shape.hosts)

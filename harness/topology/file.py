@@ -14,8 +14,10 @@ from pydantic import ValidationError
 from harness.topology import shape
 from harness.topology.check import check, mac_of
 from harness.topology.check_gateways import check_gateways, docker0
+from harness.topology.check_legs import check_legs
 from harness.topology.check_networks import check_networks
-from harness.topology.model import Endpoint, Engine, Gateway, Host, Reach, Topology, Vlan
+from harness.topology.model import Topology
+from harness.topology.parts import Endpoint, Engine, Gateway, Host, Reach, Vlan
 from harness.topology.source import Source, load, text
 
 
@@ -40,6 +42,7 @@ def parse(content: str, name: str) -> Topology:
     check(made, source)
     check_gateways(made, source)
     check_networks(made, source)
+    check_legs(made, source)
     source.raise_mistakes()
     return _resolve(made)
 
@@ -72,11 +75,25 @@ def _resolve(made: shape.File) -> Topology:
             for name, host in made.hosts.items()
         ),
         endpoints=tuple(
-            Endpoint(name, end.host, end.vlan, end.address, mac_of(made, end), end.address6)
-            for name, end in made.endpoints.items()
+            _endpoint(made, name, station) for name, station in shape.stations(made).items()
         ),
         gateways=tuple(_gateway(made, gateway) for gateway in made.gateway or ()),
         floor_ms=made.trunk.floor_ms,
+    )
+
+
+def _endpoint(made: shape.File, name: str, station: shape.Station) -> Endpoint:
+    end, of = station.spec, station.of
+    number = 0 if name == of else 1 + list(made.endpoints[of].also).index(end.vlan)
+    return Endpoint(
+        name,
+        end.host,
+        end.vlan,
+        end.address,
+        mac_of(made, end),
+        end.address6,
+        interface=f"eth{number}",
+        leg_of=of if number else None,
     )
 
 

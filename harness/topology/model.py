@@ -1,158 +1,17 @@
-"""The resolved topology: frozen values, every name looked up, every default filled in."""
+"""The resolved topology: a whole lab, and what follows from the names and addresses in it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address
 
 from harness.flow import Probe, Stage
-
-Address = IPv4Address | IPv6Address
-Subnet = IPv4Network | IPv6Network
-"""IPv4, but for `Topology.ipv6`."""
-
-MODES = ("bridge", "private", "vepa", "passthru")
-"""macvlan's modes, as ip-link(8) names them; `source` is for no network of containers."""
-
-DOCKER0 = "docker0"
-"""The bridge that a Docker engine makes for its own containers."""
+from harness.topology.parts import Address, Endpoint, Engine, Gateway, Host, Vlan, trunk_mac
 
 MAX_PORT_NAME = 12
 """Linux gives an interface name 15 octets (IFNAMSIZ); management ports add a suffix of two."""
-
-
-@dataclass(frozen=True)
-class Vlan:
-    """An IEEE 802.1Q VLAN, the subnet on it and the Docker network that people reach it by."""
-
-    id: int
-    subnet: Subnet
-    gateway: Address | None
-    """The router's address that its network is made with, whether or not a host holds it."""
-    network: str
-    mtu: int
-    """Octets of an IP packet on its sub-interfaces and at its endpoints; less where a host's trunk
-    has less."""
-    mode: str = "bridge"
-    """The macvlan mode of its endpoints: one of `MODES`."""
-    subnet6: IPv6Network | None = None
-    gateway6: IPv6Address | None = None
-    """As `gateway`, in `subnet6`."""
-    internal: bool = False
-    """Whether its endpoints have no default route, though there may be a `gateway`."""
-    parent: str | None = None
-    """`engine` where each engine makes the sub-interface that its network is on."""
-    ip_ranges: tuple[tuple[str, IPv4Network], ...] = ()
-    """(host, the part of the subnet from which its engine gives addresses to whom it likes)."""
-    aux_addresses: tuple[tuple[str, IPv4Address], ...] = ()
-    """(name, address) of what is in the VLAN beside the lab; no engine gives these away."""
-
-    @property
-    def way_out(self) -> Address | None:
-        """The default route of its endpoints."""
-        return None if self.internal else self.gateway
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How a host that is a machine of its own is reached, and what may be done there."""
-
-    ssh: str
-    """What ssh(1) is given as destination."""
-    sudo: bool = False
-    """Whether the login becomes root by sudo(8)."""
-    python: str = "python3"
-    docker: str = "/var/run/docker.sock"
-    """The socket of its engine."""
-    may: str = "build"
-    """`build`, or `observe`: nothing is changed there."""
-    endpoints: str = "container"
-    """What its endpoints are: `container` or `namespace`."""
-
-
-@dataclass(frozen=True)
-class Host:
-    """A Docker host or a gateway host: a management interface and an end of the trunk."""
-
-    name: str
-    management: IPv4Interface | None
-    """None for an external one: the harness does not manage it."""
-    mtu: int
-    """Octets of an IP packet on its end of the trunk."""
-    hairpin: bool = False
-    """Whether its switch port sends a frame back out of where it came from."""
-    external: bool = False
-    """Somebody else's router, which the harness neither configures nor looks into."""
-    reach: Reach | None = None
-    """For `--backend ssh`; with every other the lab is made on one machine."""
-    mac: str | None = None
-    """The MAC address of its trunk as it was found; None for one that the harness made."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A container (or a bare namespace) with one macvlan interface, `eth0`."""
-
-    name: str
-    host: str
-    vlan: int
-    address: Address
-    mac: str
-    address6: IPv6Address | None = None
-
-    interface = "eth0"
-
-
-@dataclass(frozen=True)
-class Engine:
-    """A Docker engine that a gateway host runs in every stage, with its handling of iptables on.
-
-    One that finds forwarding off switches it on, and only then sets FORWARD's policy to DROP
-    (setupIPForwarding() of moby's bridge driver).
-    """
-
-    starts: str
-    """`before-forwarding` or `after-forwarding`: whether net.ipv4.ip_forward was on already."""
-    bridge: IPv4Interface
-    """The address of `DOCKER0`."""
-
-    @property
-    def forward_policy(self) -> str:
-        """The policy of FORWARD that it leaves."""
-        return "DROP" if self.starts == "before-forwarding" else "ACCEPT"
-
-
-@dataclass(frozen=True)
-class Gateway:
-    """What the gateway host is given in the stage `routed`."""
-
-    host: str
-    addresses: tuple[tuple[int, Address], ...]
-    """(VLAN id, address) for each sub-interface that it has."""
-    masquerade: tuple[int, ...]
-    """VLANs on whose sub-interface packets leave with the gateway's own address."""
-    forward_policy: str
-    """`ACCEPT` or `DROP`, the policy of the filter table's FORWARD chain; an engine's where it
-    runs one."""
-    forward: tuple[tuple[int, int], ...]
-    """(from VLAN, to VLAN) pairs that have rules of their own in FORWARD."""
-    routes: tuple[tuple[int, Address], ...] = ()
-    """(VLAN id, next hop) for each VLAN that another router leads to."""
-    rp_filter: int = 0
-    """net.ipv4.conf.*.rp_filter: 0 off, 1 strict, 2 loose (RFC 3704)."""
-    addresses6: tuple[tuple[int, IPv6Address], ...] = ()
-    engine: Engine | None = None
-
-    def address_in(self, vlan: int) -> Address | None:
-        """The gateway's own address in a VLAN, or None."""
-        return dict(self.addresses).get(vlan)
-
-
-def trunk_mac(position: int) -> str:
-    """The MAC address of a trunk interface: locally administered, by its host's place (from 0)."""
-    return f"02:6e:73:00:00:{position + 1:02x}"
 
 
 @dataclass(frozen=True)
@@ -200,6 +59,28 @@ class Topology:
         return {endpoint.name: endpoint.host for endpoint in self.endpoints}
 
     @cached_property
+    def legs(self) -> dict[str, tuple[Endpoint, ...]]:
+        """The legs of each container, by the name of every one of them."""
+        found: dict[str, list[Endpoint]] = {}
+        for end in self.endpoints:
+            found.setdefault(end.container, []).append(end)
+        return {end.name: tuple(found[end.container]) for end in self.endpoints}
+
+    @property
+    def containers(self) -> tuple[Endpoint, ...]:
+        """Every container, by its first leg."""
+        return tuple(end for end in self.endpoints if end.leg_of is None)
+
+    def same_container(self, one: str, other: str) -> bool:
+        """Whether two endpoints are legs of one container."""
+        return other in [leg.name for leg in self.legs.get(one, ())]
+
+    def interface(self, node: str) -> str | None:
+        """The interface of an endpoint; None for any other node."""
+        ends = self._endpoints_by_name
+        return ends[node].interface if node in ends else None
+
+    @cached_property
     def ipv6(self) -> Topology:
         """The same lab with IPv6 addresses in the place of IPv4 ones, and nothing without one.
 
@@ -225,9 +106,9 @@ class Topology:
         return self.ipv6 if probe.is_ipv6 else self
 
     def has_ipv6(self, node: str) -> bool:
-        """Whether a node has an IPv6 address in any stage."""
+        """Whether a node has an IPv6 address in any stage; a container, on any of its legs."""
         routers = {router.host for router in self.ipv6.gateways}
-        return node in self.ipv6.endpoint_vlans or node in routers
+        return any(leg.address6 for leg in self.legs.get(node, ())) or node in routers
 
     @property
     def configured(self) -> tuple[Gateway, ...]:
@@ -249,10 +130,19 @@ class Topology:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """Every node that can be looked into: hosts that are not external, switch, endpoints."""
+        """Every node that can be looked into: hosts that are not external, switch, endpoints.
+
+        A further leg of a container is another name of the container's namespace.
+        """
+        further = tuple(end.name for end in self.endpoints if end.leg_of)
+        return (*self.namespaces, *further)
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """The nodes that are a namespace each."""
         hosts = tuple(host.name for host in self.hosts if not host.external)
         switch = ("switch",) if self.switched else ()
-        return (*hosts, *switch, *(endpoint.name for endpoint in self.endpoints))
+        return (*hosts, *switch, *(endpoint.name for endpoint in self.containers))
 
     @cached_property
     def engines(self) -> dict[str, Engine]:
@@ -282,9 +172,47 @@ class Topology:
         return hosts | {end.name: end.mac for end in self.endpoints}
 
     def next_hop(self, src: Endpoint, dst: Endpoint) -> Address | None:
-        """Where an endpoint sends what is for another: to it, if it seems to be in its subnet."""
+        """Where an endpoint sends what is for another: to it, if it seems to be in its subnet.
+
+        Of several legs one has the container's default route. Out of another, Linux takes for a
+        neighbour whom no route leads to (ip_route_output_key_hash_rcu()); of IPv6 it does not.
+        """
         vlan = self.vlan(src.vlan)
-        return dst.address if dst.address in vlan.subnet else vlan.way_out
+        if dst.address in vlan.subnet:
+            return dst.address
+        if not self.is_multihomed(src) or self.default_leg(src) == src:
+            return vlan.way_out
+        return dst.address if isinstance(dst.address, IPv4Address) else None
+
+    def is_multihomed(self, end: Endpoint) -> bool:
+        """Whether an endpoint's container has further legs."""
+        return len(self.legs[end.name]) > 1
+
+    def default_leg(self, end: Endpoint) -> Endpoint | None:
+        """The leg of an endpoint's container that its default route is by; None if it has none.
+
+        Docker takes the first by name of the networks that have a gateway, those of both IP
+        versions before others (endpoint.Less() of moby's libnetwork).
+        """
+        ways_out = [leg for leg in self.legs[end.name] if self.vlan(leg.vlan).way_out]
+        return min(ways_out, key=self._rank, default=None)
+
+    def ways_out(self, end: Endpoint) -> tuple[Address, ...]:
+        """The default routes that an endpoint's container has by it, one an IP version."""
+        labs = [lab for lab in (self, self.ipv6) if end.name in lab.legs]
+        legs = [(lab, lab.endpoint(end.name)) for lab in labs]
+        ways = [lab.vlan(leg.vlan).way_out for lab, leg in legs if lab.default_leg(leg) == leg]
+        return tuple(way for way in ways if way)
+
+    def _rank(self, leg: Endpoint) -> tuple[bool, str]:
+        vlan = self.vlan(leg.vlan)
+        return not (vlan.way_out and vlan.gateway6), vlan.network
+
+    def leg_towards(self, end: Endpoint, dst: Endpoint) -> Endpoint | None:
+        """The leg by which an endpoint's container answers another, whatever address it has."""
+        legs = self.legs[end.name]
+        near = (leg for leg in legs if dst.address in self.vlan(leg.vlan).subnet)
+        return next(near, self.default_leg(end))
 
     def subinterface(self, vlan_id: int) -> str:
         """The name of the trunk's sub-interface for a VLAN, as vconfig and ip(8) name it."""

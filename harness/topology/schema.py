@@ -15,7 +15,7 @@ ID = "urn:harness:topology:1"
 TITLE = "topology of a macvlan lab"
 VLAN_KEY = "^([1-9][0-9]{0,2}|[1-3][0-9]{3}|40[0-8][0-9]|409[0-4])$"
 """1 to 4094 as text: the keys of a JSON object always are."""
-BY_VLAN = ("vlans", "addresses", "addresses6", "routes")
+BY_VLAN = ("vlans", "addresses", "addresses6", "routes", "also")
 """Sections whose keys are VLAN ids."""
 
 DESCRIPTIONS = {
@@ -26,7 +26,7 @@ DESCRIPTIONS = {
     "File.management": "The network by which the hosts are reached; no lab traffic crosses it.",
     "File.vlans": "VLANs by IEEE 802.1Q id, 1 to 4094.",
     "File.hosts": "Docker hosts and gateway hosts by name, at most 200.",
-    "File.endpoints": "Containers by name, each with one macvlan interface, eth0.",
+    "File.endpoints": "Containers by name, each with a macvlan interface, eth0, or several.",
     "File.gateway": "The host that routes in the stage `routed`, or a list of such; without it "
     "there is only the stage `isolated`.",
     "Trunk.interface": "The trunk interface of every host.",
@@ -72,6 +72,12 @@ DESCRIPTIONS = {
     "Endpoint.address6": "Its address in the VLAN's IPv6 subnet, without a prefix length.",
     "Endpoint.mac": "Its unicast MAC address in lower case; default 02:42 and the address, as "
     "Docker has it.",
+    "Endpoint.also": "Further networks that it is in, by VLAN id, in the order in which it is "
+    "connected: its interfaces eth1, eth2, ...; in VLAN 20 it is called by its name and `.20`.",
+    "Leg.address": "Its address in that VLAN's subnet, without a prefix length.",
+    "Leg.address6": "Its address in that VLAN's IPv6 subnet, without a prefix length.",
+    "Leg.mac": "The unicast MAC address of that interface in lower case; default 02:42 and the "
+    "address.",
     "Gateway.host": "The gateway host: a key of `hosts`.",
     "Gateway.addresses": "Its address in each VLAN that it routes, by VLAN id; one router of each "
     "VLAN has the address that `gateway` of the VLAN says.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -121,6 +121,14 @@ class Host(Shape):
     endpoints: Literal["container", "namespace"] | None = None
 
 
+class Leg(Shape):
+    """See topologies/README.md."""
+
+    address: Address
+    address6: Address6 | None = None
+    mac: Mac | None = None
+
+
 class Endpoint(Shape):
     """See topologies/README.md."""
 
@@ -129,6 +137,7 @@ class Endpoint(Shape):
     address: Address
     address6: Address6 | None = None
     mac: Mac | None = None
+    also: dict[Number, Leg] = {}
 
 
 class Forward(Shape):
@@ -180,6 +189,36 @@ class File(Shape):
 def network(vlan_id: int, vlan: Vlan) -> str:
     """The name of a VLAN's Docker network."""
     return vlan.network or f"mac_net{vlan_id}"
+
+
+def leg(name: str, vlan_id: int) -> str:
+    """What a further leg of an endpoint is called: no endpoint's own name has a dot."""
+    return f"{name}.{vlan_id}"
+
+
+class Station(NamedTuple):
+    """A leg of an endpoint: what has one address, in one VLAN."""
+
+    path: tuple[object, ...]
+    """Where it stands in the file."""
+    of: str
+    """The endpoint whose leg it is."""
+    spec: Endpoint
+    """As an endpoint of its own would be written."""
+
+
+def stations(file: File) -> dict[str, Station]:
+    """Every leg of every endpoint by its name, in the order of the file."""
+    found = {}
+    for name, end in file.endpoints.items():
+        path = ("endpoints", name)
+        found[name] = Station(path, name, end)
+        for vlan_id, own in end.also.items():
+            spec = Endpoint.model_construct(
+                host=end.host, vlan=vlan_id, address=own.address, address6=own.address6, mac=own.mac
+            )
+            found[leg(name, vlan_id)] = Station((*path, "also", vlan_id), name, spec)
+    return found
 
 
 def message(detail: Any) -> str:

@@ -66,7 +66,8 @@ SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 def read(wanted: list[tuple[str, str]]) -> list[Reading]:
     """Read (node, kind) pairs; of a node or kind that is not there there is none.
 
-    The kind `route-get ADDRESS` asks the node for its route to an address.
+    The kind `route-get ADDRESS` asks the node for its route to an address, `route-get ADDRESS
+    INTERFACE` for that out of one of its interfaces.
     """
     found = []
     wanted = [one for one in wanted if namespaces.is_there(one[0])]
@@ -74,7 +75,8 @@ def read(wanted: list[tuple[str, str]]) -> list[Reading]:
     for node, kind in wanted:
         word, _, argument = kind.partition(" ")
         if argument:
-            command, (parsed, raw) = f"ip route get {argument}", _route_get(node, argument)
+            command = "ip route get " + argument.replace(" ", " oif ")
+            parsed, raw = _route_get(node, *argument.split())
         elif word == "firewall":
             command, (parsed, raw) = "iptables-save -c", _firewall(saves[node])
         else:
@@ -224,11 +226,13 @@ def _firewall(found: list[dict[str, str]]) -> tuple[Any, str]:
     return rules, raw
 
 
-def _route_get(node: str, address: str) -> tuple[Any, str]:
+def _route_get(node: str, address: str, oif: str = "") -> tuple[Any, str]:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     to = socket.inet_pton(family, address)
     asked = ROUTE.pack(family, 8 * len(to)) + netlink.attribute(ROUTE_TO, to)
     try:
+        if oif:
+            asked += netlink.attribute(ROUTE_INTERFACE, _index(node, oif))
         body = netlink.request(node, socket.NETLINK_ROUTE, ROUTE_GET, asked)[0]
     except OSError as error:
         return {"dst": address, "error": str(error.args[-1])}, f"{address}: {error.args[-1]}\n"
@@ -242,6 +246,11 @@ def _route_get(node: str, address: str) -> tuple[Any, str]:
         said += [word, value] if value else []
     parsed = {"dst": address, "via": via, "interface": interface, "source": source}
     return parsed, " ".join(said) + "\n"
+
+
+def _index(node: str, interface: str) -> bytes:
+    with namespaces.entered(node):
+        return socket.if_nametoindex(interface).to_bytes(4, sys.byteorder)
 
 
 def _sysctls(node: str) -> tuple[Any, str]:

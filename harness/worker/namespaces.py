@@ -114,6 +114,11 @@ def adopt_file(node: str, source: str) -> None:
     _name(node, source)
 
 
+def also(node: str, of: str) -> None:
+    """Give a node's namespace another name."""
+    adopt_file(node, _path(of))
+
+
 def _name(node: str, source: str, flags: int = 0) -> None:
     """Give a namespace a node's name."""
     if not _machine:

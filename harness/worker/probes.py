@@ -190,7 +190,8 @@ class Senders:
     def _tcp(self, probe: Probe) -> None:
         with namespaces.entered(probe["node"]):
             opened = socket.socket(FAMILIES[probe["kind"]], socket.SOCK_STREAM)
-        self._connections.append(opened)
+            self._connections.append(opened)
+            _keep_to(opened, probe)
         opened.setblocking(False)
         opened.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1)
         opened.bind(("", 0))
@@ -218,7 +219,7 @@ class Senders:
         self, probe: Probe, kind: str, opener: Callable[[str], socket.socket]
     ) -> socket.socket:
         """The socket that a probe leaves through and its reply comes to."""
-        opened = self._socket(probe["node"], kind, opener)
+        opened = self._socket(probe["node"], kind, opener, probe)
         if opened.fileno() not in self._hearing:
             enlarge(opened)
             self._hearing[opened.fileno()] = opened
@@ -228,12 +229,18 @@ class Senders:
         return opened
 
     def _socket(
-        self, node: str, kind: str, opener: Callable[[str], socket.socket]
+        self,
+        node: str,
+        kind: str,
+        opener: Callable[[str], socket.socket],
+        asking: Probe | None = None,
     ) -> socket.socket:
         key = (node, kind)
         if key not in self._sockets:
             with namespaces.entered(node):
-                self._sockets[key] = opener(kind)
+                opened = self._sockets[key] = opener(kind)
+                if asking:
+                    _keep_to(opened, asking)
         return self._sockets[key]
 
 
@@ -314,6 +321,13 @@ class Responders:
                     _sendto(listener, reply, (want["interface"], wire.ETH_P_PROBE))
 
         self._keep(listener, answer)
+
+
+def _keep_to(opened: socket.socket, probe: Probe) -> None:
+    """Have a socket send and hear on one interface only, where its node has several."""
+    if probe["bound"]:
+        name = probe["interface"].encode() + b"\0"
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name)
 
 
 def _all_but(wanted: int, words: int) -> bytes:

@@ -88,6 +88,11 @@ def _namespace(step: Step) -> None:
     namespaces.create(step["node"])
 
 
+def _leg(step: Step) -> None:
+    """Another name for a namespace."""
+    namespaces.also(step["node"], step["of"])
+
+
 def _engine(step: Step) -> None:
     engine.start(step["node"], step["program"], step.get("bridge", ""))
 
@@ -218,6 +223,7 @@ def _index(node: str, link: str) -> int:
 _OPERATIONS: Operations = {
     "nothing": _nothing,
     "namespace": _namespace,
+    "leg": _leg,
     "engine": _engine,
     "sysctl": _sysctl,
     "namespace-delete": _namespace_delete,

@@ -68,7 +68,7 @@ def test_it_is_green_with_containers(tmp_path: Path, name: str) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     with_engines = outcomes(document(tmp_path))
     assert {verdict for _, verdict, _ in with_engines.values()} == {"pass"}
-    if name in ("docker-options", "dual-stack"):
+    if name in ("docker-options", "dual-stack", "two-legs"):
         assert run(tmp_path, *options).returncode == 0
         assert outcomes(document(tmp_path)) == with_engines
 
@@ -80,6 +80,23 @@ def test_it_is_refused_by_name(tmp_path: Path, name: str) -> None:
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert REFUSED[name] in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_mac_address_that_an_engine_passes_over_is_named(tmp_path: Path) -> None:
+    """An engine may make that of a further leg itself: then no lab is built, and it is said why."""
+    text, leg = SHIPPED["two-legs"].read_text(), "{address: 172.16.20.30"
+    assert leg in text
+    file = tmp_path / "own-mac.yaml"
+    file.write_text(text.replace(leg, f"{leg}, mac: '02:42:ac:10:14:99'"))
+    options = ["--lab-backend=docker", f"--lab-topology={file}", "--lab-stage=isolated", PROBES]
+    done = run(tmp_path / "reports", *options)
+    if "02:42:ac:10:14:99" not in done.stdout:
+        pytest.skip("this engine gives a further leg the MAC address that it is asked for")
+    assert done.returncode != 0
+    assert (
+        "the engine of host1 gave bbox1 the MAC address 02:42:ac:10:14:1e in mac_net20, not "
+        "02:42:ac:10:14:99; take an engine from 28.1 on, or leave `mac` out"
+    ) in " ".join(done.stdout.split())
 
 
 BY_ENGINE = "{parent: engine, subnet: 172.16.10.0/24,"

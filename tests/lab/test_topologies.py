@@ -12,6 +12,7 @@ import pytest
 
 from harness.flow import L3_KINDS
 from tests.lab.broken import REWRITE, ROOT, Cell, Mutant, Up, is_small, lab_of, told
+from tests.lab.mutants_of_legs import OF_TWO_LEGS
 from tests.lab.mutants_of_links import OF_JUMBO, OF_MACVLAN_MODES
 from tests.lab.mutants_of_routers import OF_EXTERNAL_ROUTER, OF_GATEWAY_ON_HOST1, OF_TWO_GATEWAYS
 
@@ -254,6 +255,7 @@ MUTANTS = {
     "macvlan-modes": OF_MACVLAN_MODES,
     "jumbo": OF_JUMBO,
     "two-gateways": OF_TWO_GATEWAYS,
+    "two-legs": OF_TWO_LEGS,
     "gateway-runs-docker": OF_GATEWAY_RUNS_DOCKER,
     "forward-policy-drop": [*of_forward_policy_drop(10, 20), *of_forward_policy_drop(20, 10)],
 }

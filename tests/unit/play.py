@@ -200,7 +200,7 @@ def _leave_out(draft: Draft, absent: Absent) -> None:
 
 
 def _shoot(draft: Draft, shot: Shot) -> None:
-    if shot.frame is not None:
+    if shot.frame is not None and shot.id.startswith(BEACON):
         _beacon(draft, shot, shot.frame)
         return
     expectation = shot.cell.expectation
@@ -324,7 +324,7 @@ def of_shot(draft: Draft, shot: Shot) -> Wire:
     """The frame as its source makes it."""
     topology, cell = draft.topology, shot.cell
     kind = cell.probe.kind
-    to = cell.expectation.via[0] if cell.expectation.via else cell.dst
+    to = cell.expectation.via[0] if cell.expectation.via else cell.arrival
     addressed = topology.over(cell.probe)
     source = address_of(addressed, cell.src, cell.dst)
     target = address_of(addressed, cell.dst, cell.src) or NOBODY
@@ -333,7 +333,7 @@ def of_shot(draft: Draft, shot: Shot) -> Wire:
         targets["ndp"] = group_mac(target)
         source = f"fe80::{shot.token[:8].hex(':', 2)}"
     return Wire(
-        kind="l2" if kind.startswith("l2-") else kind.removesuffix("6"),
+        kind="l2" if kind.startswith("l2-") else cell.probe.like.removesuffix("6"),
         src_mac=mac_of(topology, cell.src),
         dst_mac=targets.get(kind, mac_of(topology, to)),
         token=shot.token,
@@ -372,7 +372,7 @@ def _reply(draft: Draft, shot: Shot, way: tuple[walk.Waypoint, ...], wires: list
     for number, (waypoint, wire) in enumerate(back):
         point = waypoint.point
         point = point._replace(direction="out" if point.direction == "in" else "in")
-        of_dst = mac_of(draft.topology, shot.cell.dst)
+        of_dst = mac_of(draft.topology, shot.cell.arrival)
         sender = of_dst if mac(wire.dst_mac)[0] & 1 else wire.dst_mac
         ttl = 64 - (wire.ttl - arrived.ttl)
         own = len(_own_tag(shot.cell.probe))  # a responder answers without it
@@ -406,7 +406,7 @@ def _beacon(draft: Draft, shot: Shot, octets: bytes) -> None:
         Point("switch", topology.port(host), "out"),
         Point(host, topology.trunk, "in"),
         Point(host, topology.subinterface(vlan), "in"),
-        Point(dst, "eth0", "in"),
+        Point(dst, topology.interface(dst) or "", "in"),
     )
     for number, point in enumerate(points):
         tags = (vlan,) if number < 2 else ()
@@ -464,6 +464,8 @@ def _next_hop(topology: Topology, cell: Cell) -> tuple[str, str]:
     if src is None or dst is None or src == dst:
         return address_of(topology, cell.dst, cell.src) or NOBODY, cell.dst
     next_hop = str(topology.next_hop(topology.endpoint(cell.src), topology.endpoint(cell.dst)))
+    if cell.expectation.lands:
+        return next_hop, cell.arrival
     router = holder(topology, Stage.ROUTED, src, next_hop)
     return next_hop, router.host if router else ""
 

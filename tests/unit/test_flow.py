@@ -54,6 +54,7 @@ def test_what_is_no_probe_is_refused(text: str) -> None:
         ("udp", False, "udp"),
         ("ndp", True, "ndp"),
         ("icmp6:1453", False, "icmp6"),
+        ("relay", False, "icmp"),
     ],
 )
 def test_classes_of_frames(text: str, layer2: bool, frame_class: str) -> None:

@@ -19,7 +19,7 @@ AT_ONCE = 8
 def ping(asked: Sequence[Sequence[str]], nodes: Sequence[str]) -> list[dict[str, Any]]:
     """What scripts print that make a container's processes send: `{"node", "out"}` of each.
 
-    `{"node", "failed"}` where it could not be run. `asked` are (container, host, script). The
+    `{"node", "failed"}` where it could not be run. `asked` are (node, host, script, container). The
     neighbours that the kernels of `nodes` learned by it, or ask for, are flushed: what waits for
     one of them must not be sent when the lab is in its next stage.
     """
@@ -34,10 +34,10 @@ def ping(asked: Sequence[Sequence[str]], nodes: Sequence[str]) -> list[dict[str,
 
 
 def _run(asked: Sequence[str]) -> dict[str, Any]:
-    name, host, script = asked
+    name, host, script, container = asked
     try:
         with connected(host) as client:
-            made = client.api.exec_create(name, ["sh", "-c", script])
+            made = client.api.exec_create(container, ["sh", "-c", script])
             out = payload(_started(client.api, made["Id"]))
     except OSError as error:
         return {"node": name, "failed": str(error.args[-1])}

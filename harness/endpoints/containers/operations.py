@@ -14,6 +14,11 @@ from harness.worker import engine, namespaces, steps
 
 Step = dict[str, Any]
 
+NAMES_INTERFACES = (1, 49)
+"""The API, of Docker 28.1, in which a network can be told the name of a container's interface. From
+1.44 on a container can be created in several networks, but which of them gets eth0 is not said."""
+IFNAME = "com.docker.network.endpoint.ifname"
+
 
 def _side_by_side(step: Step) -> None:
     """Carry out groups of steps, each in its own thread; none of them enters a namespace."""
@@ -64,22 +69,58 @@ def _network(step: Step) -> None:
 
 
 def _container(step: Step) -> None:
+    """Start a container, with its further legs where an engine can be told which is which.
+
+    28.5 takes a MAC address for a leg at no other time, and makes one up when it connects.
+    """
     with connected(step["node"]) as client:
         api = client.api
-        own = api.create_endpoint_config(
-            ipv4_address=step["address"], ipv6_address=step["address6"], mac_address=step["mac"]
-        )
+        version = tuple(map(int, api.api_version.split(".")))
+        joined = {step["network"]: _own(api, step)}
+        for leg in step.get("legs", []) if version >= NAMES_INTERFACES else []:
+            joined[leg["network"]] = _own(api, leg, {IFNAME: leg["interface"]})
         made = api.create_container(
             step["image"], step["command"], name=step["name"], mac_address=step["mac"],
             stop_signal="SIGKILL", labels=step.get("labels"),
             host_config=api.create_host_config(network_mode=step["network"]),
-            networking_config=api.create_networking_config({step["network"]: own}),
+            networking_config=api.create_networking_config(joined),
         )  # fmt: skip
         api.start(made["Id"])
 
 
+def _own(api: Any, step: Step, options: dict[str, str] | None = None) -> Any:
+    """What one network is told of a container."""
+    return api.create_endpoint_config(
+        ipv4_address=step["address"], ipv6_address=step["address6"], mac_address=step["mac"],
+        driver_opt=options,
+    )  # fmt: skip
+
+
+def _connect(step: Step) -> None:
+    """Give a container that runs another leg, unless it was started with it."""
+    name, network = step["name"], step["network"]
+    with connected(step["node"]) as client:
+        if network not in _networks(client, name):
+            client.api.connect_container_to_network(
+                name, network, ipv4_address=step["address"], ipv6_address=step["address6"],
+                mac_address=step["mac"],
+            )  # fmt: skip
+        given = _networks(client, name)[network]["MacAddress"]
+    if given != step["mac"]:
+        raise OSError(
+            f"the engine of {step['node']} gave {name} the MAC address {given} in {network}, not "
+            f"{step['mac']}; take an engine from 28.1 on, or leave `mac` out"
+        )
+
+
+def _networks(client: Any, name: str) -> dict[str, Any]:
+    """What a container has of each of its networks."""
+    found: dict[str, Any] = client.api.inspect_container(name)["NetworkSettings"]["Networks"]
+    return found
+
+
 def _adopt(step: Step) -> None:
-    namespaces.adopt(step["node"], pid(step["host"], step["node"]))
+    namespaces.adopt(step["node"], pid(step["host"], step.get("container") or step["node"]))
 
 
 def _container_delete(step: Step) -> None:
@@ -123,6 +164,7 @@ OPERATIONS: dict[str, Callable[[Step], None]] = {
     "image": _image,
     "network": _network,
     "container": _container,
+    "connect": _connect,
     "adopt": _adopt,
     "container-delete": _container_delete,
     "network-delete": _network_delete,

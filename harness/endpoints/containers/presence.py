@@ -21,8 +21,9 @@ PATIENCE_S = 5
 STOPPED, OFF_NETWORK = "container-not-running", "network-missing"
 """Codes of `harness causes`."""
 
-Place = tuple[str, str, str, str]
-"""A container, its host, the network that it is on, and its interface there."""
+Place = tuple[str, str, str, str, str]
+"""A leg of a container, its host, the network that it is on, its interface there, and whose leg it
+is: most containers have one, and its name is theirs."""
 Answer = dict[str, Any]
 
 _seen: dict[str, int] = {}
@@ -32,25 +33,25 @@ _seen: dict[str, int] = {}
 def look(carried: Sequence[Sequence[str]], hosts: Sequence[str]) -> Answer:
     """Ask the engines of hosts for containers, and enter again those that were started anew.
 
-    `carried` has of each container its name, host, network, and its interface there.
+    `carried` has a `Place` of each.
     `{"absent": [{"node", "code", "why"}], "anew": [the same], "readings": [...], "silent": [hosts
     whose engine does not answer]}`; a reading as `worker.evidence.read` has it.
     """
     found: Answer = {"absent": [], "anew": [], "readings": [], "silent": []}
     for host in hosts:
         mine = [one for one in carried if one[1] == host]
-        said, networks, states = _asked(host, [one[0] for one in mine])
+        said, networks, states = _asked(host, list(dict.fromkeys(one[4] for one in mine)))
         found["readings"] += _of_engine(host, said, networks)
         found["silent"] += [host] if networks is None else []
-        for name, _, network, interface in mine:
-            place = (name, host, network, interface)
-            _container(found, place, states[name], networks)
+        for name, _, network, interface, container in mine:
+            place = (name, host, network, interface, container)
+            _container(found, place, states[container], networks)
     return found
 
 
 def still(carried: Sequence[Sequence[str]], hosts: Sequence[str]) -> Answer:
     """The same after a sweep: nothing, and at once, if all that was there has stayed."""
-    if all(_stays(name, interface) for name, _, _, interface in carried if name in _seen):
+    if all(_stays(name, interface) for name, _, _, interface, _ in carried if name in _seen):
         return {"absent": [], "anew": [], "readings": [], "silent": []}
     return look(carried, hosts)
 
@@ -83,7 +84,7 @@ def _silence(host: str) -> str:
 
 def _container(found: Answer, place: Place, state: Answer, networks: list[str] | None) -> None:
     """Put down what is to be said of one container."""
-    name, host, network, interface = place
+    name, host, network, interface, container = place
     pid, anew, on_network = state["Pid"] if state.get("Running") else 0, False, False
     try:
         anew = bool(pid) and _entered(name, pid)
@@ -98,7 +99,7 @@ def _container(found: Answer, place: Place, state: Answer, networks: list[str] |
     if code:
         found["absent"].append({"node": name, "code": code, "why": why})
     elif anew:
-        again = f"the container {name} on {host} was started anew while it was tested"
+        again = f"the container {container} on {host} was started anew while it was tested"
         found["anew"].append({"node": name, "code": STOPPED, "why": again})
     if not pid:
         steps.let_go(name)
@@ -108,7 +109,9 @@ def _container(found: Answer, place: Place, state: Answer, networks: list[str] |
         "exit_code": state.get("ExitCode"), "code": code or None, "why": why or None,
     }  # fmt: skip
     found["readings"].append(
-        _reading(name, "container", f"docker inspect {name}", parsed, {**parsed, "State": state})
+        _reading(
+            name, "container", f"docker inspect {container}", parsed, {**parsed, "State": state}
+        )
     )
 
 
@@ -116,7 +119,7 @@ def _problem(
     place: Place, state: Answer, networks: list[str] | None, *, on_network: bool
 ) -> tuple[str, str]:
     """Code and sentence of why a container cannot be tested; two empty ones if it can."""
-    name, host, network, _ = place
+    _, host, network, _, name = place
     container = f"the container {name} on {host}"
     if not state:
         said = f"{container} is not there any more"
