@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import platform
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from harness import plan_on_hosts
+from harness import clean, plan_on_hosts
 from harness.commands import command
 from harness.endpoints.containers import calls as of_containers
 from harness.endpoints.containers import image
@@ -20,6 +17,8 @@ from harness.lab import Lab, Started
 from harness.machines.fleet import Machines
 from harness.machines.ssh import SshMachine
 from harness.plan import Step
+from harness.restored import differences
+from harness.tenants import carries
 from harness.topology import Topology
 from harness.worker import calls
 
@@ -41,12 +40,19 @@ class HostedLab(Lab):
     """A lab on lab hosts. What was made there is taken back when it is closed."""
 
     def __init__(
-        self, topology: Topology, machine: Machines, text: str, kind: LabHostEndpoints
+        self,
+        topology: Topology,
+        machine: Machines,
+        text: str,
+        kind: LabHostEndpoints,
+        run: str = "",
     ) -> None:
+        """`run` is the name of the run that it is built for."""
         self._fleet = machine.start()
         super().__init__(topology.on_machines({}), Started(self._fleet), text, kind)
-        self._kind = kind
+        self._kind, self._run = kind, run
         self._found: dict[str, dict[str, Any]] = {}
+        self._before: dict[str, Any] = {}
         self._made: list[Step] = []
 
     def build(self) -> None:
@@ -57,11 +63,13 @@ class HostedLab(Lab):
         self._settle()
         self._claim()
         self._survey()
+        self._before = self._state()
         said = plan_on_hosts.unusable(self.topology, self._found)
         if said:
             raise BuildError("the lab", "; ".join(said))
-        self._make(plan_on_hosts.build(self.topology, self._kind, self._found))
+        self._make(plan_on_hosts.build(self.topology, self._kind, self._found, self._run))
         self.facts = {**self._worker.call(calls.facts), "engines": self._versions()}
+        self.facts["not_applicable"] = plan_on_hosts.unmarked(self.topology, self._found)
         self.stage = self.topology.stages[0]
 
     def observe(self, stage: Stage | None) -> None:
@@ -108,9 +116,21 @@ class HostedLab(Lab):
         if self._made:
             try:
                 self._take_back(self._made)
+                self._compare()
             except MachineError as error:
                 self.leftovers += (f"of the lab, not taken back: {error}",)
         super().close()
+
+    def _state(self) -> dict[str, Any]:
+        """What is on the hosts, by name: what they are to be again when the lab is gone."""
+        asked = {host.name: (host.name, self._kind.image * (host.name in self.engines))
+                 for host in self.topology.hosts if host.reach}  # fmt: skip
+        return self._fleet.each(of_containers.state, asked)
+
+    def _compare(self) -> None:
+        after = self._state()
+        for host, before in self._before.items():
+            self.leftovers += differences(host, before, after[host])
 
     def change(self, steps: Iterable[Step], apply: Callable[..., Any]) -> None:
         """See Lab; InputError, whatever the steps: nothing would take them back."""
@@ -131,17 +151,17 @@ class HostedLab(Lab):
 
     def _claim(self) -> None:
         """Hold the hosts, which take back first what a run has left that was cut off."""
-        who = f"{getpass.getuser()}@{platform.node()}"
-        reached = [host.name for host in self.topology.hosts if host.reach]
-        asked = {name: (name, f"{who}, process {os.getpid()}") for name in reached}
+        who = {"who": clean.who(), "lab": self.topology.name, "run": self._run}
+        asked = {host.name: (host.name, who, self._kind.image * (host.name in self.engines))
+                 for host in self.topology.hosts if host.reach}  # fmt: skip
         said = self._fleet.each(of_containers.claim, asked)
-        taken = [f"{name} carries a lab of {one['taken']['who']} since {one['taken']['since']}"
-                 for name, one in said.items() if "taken" in one]  # fmt: skip
+        taken = [carries(name, one["taken"]) for name, one in said.items() if "taken" in one]
         if taken:
             raise MachineError(f"{'; '.join(taken)}; run again when it has ended")
         self._fleet.keep_alive(calls.alive)
         left = [f"{name}: {command(failure['step'])}: {failure['reason']}"
-                for name, one in said.items() for failure in one["failed"]]  # fmt: skip
+                for name, one in said.items() for failure in one["failed"]
+                if not failure["foreign"]]  # fmt: skip
         if left:
             raise BuildError("what an earlier run has left", "; ".join(left))
 
@@ -173,7 +193,7 @@ class HostedLab(Lab):
     def _go_on(self, stage: Stage) -> None:
         if stage is Stage.ROUTED:
             self._routed = len(self._made)
-            self._make(plan_on_hosts.gateway(self.topology, self._found))
+            self._make(plan_on_hosts.gateway(self.topology, self._found, self._run))
         else:
             self._take_back(self._made[self._routed :])
 

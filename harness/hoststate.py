@@ -9,6 +9,7 @@ from typing import Any
 
 from harness import plan
 from harness.flow import Stage
+from harness.marks import without
 from harness.topology import DOCKER0, Engine, Gateway, Topology
 
 OF_ENGINE = re.compile(rf"-A DOCKER\S* -j RETURN|-A .*-j DOCKER\S*|-A .*(?<!! )-[io] {DOCKER0} .*")
@@ -43,7 +44,7 @@ class HostState:
 
         Those are an engine's that stand first in it, or of other interfaces.
         """
-        policy, *rules = chain
+        policy, *rules = map(without, chain)
         if self.only_of:
             return (policy, *filter(self._concerns, rules))
         while self.engine and rules and self._is_engines(rules[0]):
@@ -53,7 +54,8 @@ class HostState:
     def strangers(self, saved: Iterable[str]) -> tuple[str, ...]:
         """The rules in `iptables-save` that are neither the topology's nor of the engine alone."""
         own = {line for _, _, lines in self.rules for line in lines}
-        rules = (line for line in saved if line.startswith("-A ") and line not in own)
+        lines = (without(line) for line in saved if line.startswith("-A "))
+        rules = (line for line in lines if line not in own)
         if self.only_of:
             return tuple(filter(self._concerns, rules))
         return tuple(line for line in rules if not self._is_engines(line))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,6 +33,8 @@ class Source:
     """How its endpoints are made."""
     kept: Callable[[], str] = lambda: ""
     """The name under which the lab is still up after its run; empty if it is gone."""
+    run: str = field(default_factory=lambda: secrets.token_hex(4))
+    """What the run is called, in its folder's name and on what it makes."""
 
 
 def private(path: str, backend: Backend = NETNS) -> Source:
@@ -63,9 +65,10 @@ def on_hosts(path: str, backend: Backend) -> Source:
     text = topology.text(path)
     read = topology.parse(text, path)
     kind = backend.on_hosts(read)
+    run = secrets.token_hex(4)
 
     def build() -> Lab:
-        lab = HostedLab(read, machines(read), text, kind)
+        lab = HostedLab(read, machines(read), text, kind, run)
         try:
             lab.build()
         except BaseException:
@@ -73,7 +76,7 @@ def on_hosts(path: str, backend: Backend) -> Source:
             raise
         return lab
 
-    return Source(read.on_machines({}), text, None, build, kind.name)
+    return Source(read.on_machines({}), text, None, build, kind.name, run=run)
 
 
 def observes(path: str) -> bool:

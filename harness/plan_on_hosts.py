@@ -13,6 +13,7 @@ from typing import Any
 from harness import plan
 from harness.commands import FIREWALLS
 from harness.errors import InputError
+from harness.marks import mark
 from harness.plan import EndpointKind, Step
 from harness.topology import Gateway, Host, Topology
 
@@ -78,6 +79,7 @@ def asked(topology: Topology, host: Host) -> dict[str, Any]:
         "trunk": topology.trunk,
         "links": [topology.subinterface(vlan_id) for vlan_id in legs(topology, host.name)],
         "sysctls": list(SET_BACK),
+        "rules": any(spec.host == host.name for spec in topology.configured),
     }
 
 
@@ -117,8 +119,11 @@ def _named(topology: Topology, host: str, kind: str) -> list[str]:
     return [topology.vlan(vlan_id).network for vlan_id in topology.vlans_of_host(host)]
 
 
-def build(topology: Topology, kind: EndpointKind, found: Found) -> tuple[Step, ...]:
-    """The steps of the lab without its gateway: the stage of `plan.build`."""
+def build(topology: Topology, kind: EndpointKind, found: Found, run: str) -> tuple[Step, ...]:
+    """The steps of the lab without its gateway: the stage of `plan.build`.
+
+    What they make is marked as made by `run`.
+    """
     steps: list[Step] = []
     for host in topology.hosts:
         if host.external:
@@ -131,16 +136,25 @@ def build(topology: Topology, kind: EndpointKind, found: Found) -> tuple[Step, .
               if step["do"] != "image" or not found[step["node"]]["image"]]  # fmt: skip
     for endpoint in topology.endpoints:
         steps += kind.steps(topology, endpoint)
-    return tuple(map(_undoable, steps))
+    return tuple(_undoable(_marked(step, run)) for step in steps)
 
 
-def gateway(topology: Topology, found: Found) -> tuple[Step, ...]:
-    """The steps that make the gateway hosts route."""
+def gateway(topology: Topology, found: Found, run: str) -> tuple[Step, ...]:
+    """The steps that make the gateway hosts route; marked likewise."""
     steps: list[Step] = []
     for spec in topology.configured:
         for step in plan.router(topology, spec):
-            steps += _on_host(topology, spec, step, found[spec.host])
-    return tuple(map(_undoable, steps))
+            commented = _commented(step, run) if found[spec.host]["comments"] else step
+            steps += _on_host(topology, spec, commented, found[spec.host])
+    return tuple(_undoable(_marked(step, run)) for step in steps)
+
+
+def unmarked(topology: Topology, found: Found) -> tuple[str, ...]:
+    """What will not carry the mark of its run, a sentence each."""
+    return tuple(
+        f"marks on iptables rules: the iptables of {spec.host} has no comment match"
+        for spec in topology.configured if not found[spec.host]["comments"]
+    )  # fmt: skip
 
 
 def undo(steps: Iterable[Step]) -> tuple[Step, ...]:
@@ -201,8 +215,6 @@ def _undoable(step: Step) -> Step:
     """A step with the one that takes it back; None where it goes with another."""
     if "undo" in step:
         return step
-    if step["do"] in ("container", "network"):
-        step = {**step, "labels": LABELS}
     kind = step["do"]
     if kind == "sysctl" and "was" in step:
         return {**step, "undo": {**step, "values": step["was"], "was": step["values"]}}
@@ -211,7 +223,26 @@ def _undoable(step: Step) -> Step:
     return {**step, "undo": {**step, "do": f"{kind}-delete"} if deleted else None}
 
 
-LABELS = {"org.macvlan-harness.lab": "ssh"}
-"""What Docker objects are marked with that are the harness's to remove."""
+def _marked(step: Step, run: str) -> Step:
+    """A step that marks what it makes; the one that takes it back takes nothing else."""
+    if step["do"] in ("vlan", "macvlan"):
+        return {**step, "mark": mark(run)}
+    if step["do"] in ("container", "network"):
+        return {**step, "labels": {LABEL: run}}
+    if step["do"] == "image" and not step["archive"]:
+        return {**step, "labels": {IMAGE_LABEL: run}}
+    return step
+
+
+def _commented(step: Step, run: str) -> Step:
+    if step["do"] not in FIREWALLS:
+        return step
+    said = f" -m comment --comment {mark(run)} -j "
+    return {**step, "lines": tuple(line.replace(" -j ", said, 1) for line in step["lines"])}
+
+
+LABEL, IMAGE_LABEL = "org.macvlan-harness.run", "org.macvlan-harness.image"
+"""The labels of Docker objects that are the harness's to remove; their value is the run's name. A
+container inherits its image's labels, so an image has one of its own."""
 DELETED = ("vlan", "namespace", "container", "network", "image")
 """What there is an operation for that deletes it, besides addresses and routes that stay."""

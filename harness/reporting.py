@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +34,7 @@ class Head:
     backend: str
     not_applicable: tuple[str, ...]
     argv: tuple[str, ...]
-    id: str = field(default_factory=lambda: secrets.token_hex(4))
+    id: str
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock: float = field(default_factory=time.monotonic)
 
@@ -64,7 +63,7 @@ def report(
         kernel=facts.get("kernel", os.uname().release),
         engines=tuple(facts.get("engines", ())),
         versions={"harness": __version__, **facts.get("versions", {})},
-        not_applicable=head.not_applicable,
+        not_applicable=(*head.not_applicable, *facts.get("not_applicable", ())),
         argv=head.argv,
     )
     return RunReport(

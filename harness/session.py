@@ -65,6 +65,7 @@ class Session:
             backend=source.backend,
             not_applicable=self.matrix.not_applicable,
             argv=argv,
+            id=source.run,
         )
         if worker:
             self.head = replace(self.head, id=f"{self.head.id}-{worker}")
@@ -179,7 +180,10 @@ class Session:
             return None
         lab, results = self._conductor.close()
         facts = lab.facts if lab else {}
-        left = (*self._before.leftovers(), *(lab.leftovers if lab else ()))
+        kept_back = lab.leftovers if lab else ()
+        left = (*self._before.leftovers(), *kept_back)
+        # The next run would not find the hosts as this one did.
+        failures = (failures[0], failures[1] + len(kept_back))
         report = reporting.report(self.head, facts, results, left, failures)
         compared = reporting.compared(self.baseline, report) if self.baseline else {}
         texts = reporting.recorded(self._conductor.records) | compared

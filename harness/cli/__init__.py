@@ -5,7 +5,18 @@ Every verb imports what it needs when it runs, so that help and `list` answer at
 
 from __future__ import annotations
 
-from harness.cli import causes, compare, config, explain, faults, labs, reports, runs, topologies
+from harness.cli import (
+    causes,
+    clean,
+    compare,
+    config,
+    explain,
+    faults,
+    labs,
+    reports,
+    runs,
+    topologies,
+)
 from harness.cli.boundary import Program
 
 cli = Program(
@@ -27,6 +38,7 @@ verbs = (
     *topologies.VERBS,
     *runs.VERBS[1:],
     *labs.VERBS,
+    *clean.VERBS,
     *config.VERBS,
     *explain.VERBS,
     *causes.VERBS,

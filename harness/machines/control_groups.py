@@ -16,6 +16,7 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
@@ -28,9 +29,8 @@ STEP_S = 0.01
 def watch(name: str) -> None:
     """Have a lab's control groups removed when it ends, and those of labs that were killed now."""
     inodes = _pid_namespaces()
-    for left in _names():
-        if int(left.removeprefix("harness-")) not in inodes:
-            remove(left)
+    for left in _without(inodes):
+        remove(left)
     first = _first_of(inodes.get(int(name.removeprefix("harness-")), []))
     if first is None:
         return
@@ -46,6 +46,17 @@ def watch(name: str) -> None:
         from harness.errors import WorkerLost  # the watcher itself runs without the harness
 
         raise WorkerLost(f"what removes the control groups {name} ended at once, or was killed")
+
+
+def left_behind() -> tuple[str, ...]:
+    """The names of control groups whose lab is no more."""
+    return _without(_pid_namespaces())
+
+
+def _without(inodes: Collection[int]) -> tuple[str, ...]:
+    """Those that are named after none of these PID namespaces."""
+    return tuple(name for name in sorted(_names())
+                 if int(name.removeprefix("harness-")) not in inodes)  # fmt: skip
 
 
 def remove(name: str) -> bool:

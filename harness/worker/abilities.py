@@ -60,7 +60,7 @@ def _bridge() -> str:
 
 def _vlan() -> str:
     try:
-        vlan.add(NODE, TRUNK, 10, f"{TRUNK}.10", 1500)
+        vlan.add(NODE, TRUNK, vlan.SubInterface(10, f"{TRUNK}.10", 1500))
     except vlan.NotAllowed:
         raise
     except (NetlinkError, OSError, LookupError) as error:

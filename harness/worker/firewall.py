@@ -31,6 +31,17 @@ def backend() -> str | None:
     return _backend[0]
 
 
+def comments() -> bool:
+    """Whether rules can have a comment."""
+    name = backend()
+    if name is None:
+        return False
+    with namespaces.aside() as node:
+        rule = ["OUTPUT", "-m", "comment", "--comment", "ask", "-j", "ACCEPT"]
+        done = [process.run(node, [name, how, *rule])["code"] for how in ("-A", "-D")]
+    return done == [0, 0]
+
+
 def _preferred() -> Sequence[str]:
     """On a lab host first what its `iptables` is: the rules of two backends would both decide."""
     if not namespaces.on_machine():

@@ -8,8 +8,6 @@ that is under way comes to its end first.
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import signal
 import threading
@@ -18,21 +16,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from harness.worker import journal, namespaces, netlink
+from harness.worker import heir, journal, lock, namespaces, netlink
 
-LOCK = "/run/macvlan-harness.lock"
 WAIT_S, STEP_S = 15.0, 0.1
 """How long a run that is being taken back is waited for."""
 LEASE_S = 60.0
 """How long nothing need be heard of a controller: twice what ssh gives a connection."""
 PATIENCE_S = 10
 """How long a step that is under way is waited for; a container starts in half a second."""
-DEADLINE_S = 60.0
+DEADLINE_S = 60
 """How long taking back may last; what is left then is in the journal."""
 
 TakeBack = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
-_held: list[int] = []
 _heard: list[float] = [0.0]
 _steps: list[bool] = [False]
 """Whether a step is under way in the thread that signals interrupt."""
@@ -42,55 +38,59 @@ _buried: list[Any] = []
 """What belongs to the thread that was cut off; closed with the process, not before."""
 
 
-def claim(who: str, take_back: TakeBack) -> dict[str, Any]:
+def claim(who: dict[str, Any], take_back: TakeBack) -> dict[str, Any]:
     """Hold this machine for a run, after taking back what another has left.
 
-    `{"taken": {"who", "since"}}` if another run holds it, else `{"failed": [what could not be taken
-    back]}`.
+    `{"taken": who holds it}` if another run does, else `{"failed": [what could not be taken
+    back]}`. `who` is what others are told: "who", "lab", "run".
     """
-    deadline = time.monotonic() + WAIT_S
-    while not _lock():
-        if time.monotonic() > deadline:
-            return {"taken": _holder()}
-        time.sleep(STEP_S)
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    os.ftruncate(_held[0], 0)
-    os.pwrite(_held[0], json.dumps({"who": who, "since": since}).encode(), 0)
+    holder = _hold(who, patient=True)
+    if holder:
+        return {"taken": holder}
     journal.keep()
     failed = take_back(journal.entries()) if journal.entries() else []
     _heard[0] = time.monotonic()
+    heir.wait(take_back, DEADLINE_S)
     signal.signal(signal.SIGTERM, lambda *_: _end(take_back))
     signal.signal(signal.SIGALRM, lambda *_: _give_back(take_back))
     threading.Thread(target=_watch, daemon=True).start()
     return {"failed": failed}
 
 
+def finish(who: dict[str, Any], take_back: TakeBack) -> dict[str, Any]:
+    """Take back what a run has left here that is no more, and hold nothing then.
+
+    `{"taken": who holds it}` if one does, else `{"steps": [what was to be taken back], "failed":
+    [of these what could not be]}`.
+    """
+    holder = _hold(who, patient=False)
+    if holder:
+        return {"taken": holder}
+    journal.keep()
+    steps = journal.entries()
+    try:
+        return {"steps": steps, "failed": take_back(steps)}
+    finally:
+        lock.let_go()
+
+
+def _hold(who: dict[str, Any], *, patient: bool) -> dict[str, Any]:
+    """Who holds this machine instead; one that is about to let go of it is waited for."""
+    deadline = time.monotonic() + WAIT_S
+    while not lock.take():
+        holder = lock.holder()
+        if time.monotonic() > deadline or not (patient or "ending" in holder):
+            return holder
+        time.sleep(STEP_S)
+    since = time.strftime(lock.TIME, time.gmtime())
+    lock.say({**who, "since": since, "worker": os.getpid()}, LEASE_S)
+    return {}
+
+
 def alive() -> None:
     """Say that the controller is there."""
     _heard[0] = time.monotonic()
-
-
-def _lock() -> bool:
-    """Lock the file that has the name now: who held it takes it away with the lock."""
-    descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(descriptor).st_ino == os.stat(LOCK).st_ino:
-            _held.append(descriptor)
-            return True
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    os.close(descriptor)
-    return False
-
-
-def _holder() -> dict[str, Any]:
-    try:
-        with open(LOCK, encoding="utf-8") as file:
-            said: dict[str, Any] = json.load(file)
-    except (OSError, ValueError):
-        return {"who": "somebody", "since": "just now"}
-    return said
+    lock.say({}, LEASE_S)
 
 
 def _watch() -> None:
@@ -116,6 +116,7 @@ def whole_step() -> Iterator[None]:
 
 def _end(take_back: TakeBack) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    lock.say({"ending": True}, DEADLINE_S)
     if _steps[0]:
         _put_off.append(take_back)
         signal.alarm(PATIENCE_S)
@@ -133,7 +134,7 @@ def _give_back(take_back: TakeBack) -> None:
         thread = threading.Thread(target=_alone, args=(take_back,), daemon=True)
         thread.start()
         thread.join(DEADLINE_S)
-    os.unlink(LOCK)
+    lock.let_go()
     os._exit(0)
 
 

@@ -54,6 +54,18 @@ def on_machine() -> bool:
     return bool(_machine)
 
 
+def known_as(node: str, name: str) -> None:
+    """Have the machine's own namespace be another node too: what another lab called it."""
+    if name not in _files:
+        _machine[name] = _machine[node]
+        _files[name] = os.dup(_files[node])
+
+
+def descriptors() -> list[int]:
+    """What is open of namespaces."""
+    return list(_files.values())
+
+
 def begin_anew() -> Any:
     """Have this thread, instead of another that stands still, work from its machine's namespace.
 

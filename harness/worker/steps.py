@@ -36,19 +36,25 @@ def apply(steps: list[Step], more: Operations | None = None) -> dict[str, Any]:
             return {"done": number, "unsupported": vlan.NOT_ALLOWED}
         except PartFailed as error:
             return {"done": number, "reason": str(error), "step": error.step}
+        except vlan.NotOurs as error:
+            return {"done": number, "reason": _reason(error), "step": step, "foreign": True}
         except (OSError, NetlinkError, IndexError) as error:
             return {"done": number, "reason": _reason(error), "step": step}
     return {"done": len(steps)}
 
 
 def undo(steps: list[Step], more: Operations | None = None) -> list[dict[str, Any]]:
-    """Carry out steps that take others back, whatever fails; `{"reason", "step"}` of what did."""
+    """Carry out steps that take others back, whatever fails; `{"reason", "step"}` of what did.
+
+    `foreign` are those whose object is somebody else's by now: ours is no more.
+    """
     failed = []
     for step in steps:
         done = apply([_still_there(step)], more)
+        foreign = done.get("foreign", False)
         if "reason" in done:
-            failed.append({"reason": done["reason"], "step": step})
-        else:
+            failed.append({"reason": done["reason"], "step": step, "foreign": foreign})
+        if "reason" not in done or foreign:
             journal.drop(step)
     return failed
 
@@ -145,7 +151,8 @@ def _veth(step: Step) -> None:
 
 
 def _vlan(step: Step) -> None:
-    vlan.add(step["node"], step["parent"], step["id"], step["name"], step["mtu"])
+    made = vlan.SubInterface(step["id"], step["name"], step["mtu"], step.get("mark", ""))
+    vlan.add(step["node"], step["parent"], made)
 
 
 def _namespace_delete(step: Step) -> None:
@@ -172,7 +179,7 @@ def _link(step: Step) -> None:
 
 
 def _vlan_delete(step: Step) -> None:
-    vlan.delete(step["node"], step["parent"], step["id"], step["name"])
+    vlan.delete(step["node"], step["parent"], step["id"], step["name"], step.get("mark", ""))
 
 
 def _macvlan(step: Step) -> None:
@@ -182,7 +189,8 @@ def _macvlan(step: Step) -> None:
         address=step["mac"], net_ns_fd=namespaces.descriptor(step["node"]),
     )  # fmt: skip
     index = _index(step["node"], step["name"])
-    namespaces.route(step["node"]).link("set", index=index, state="up")
+    alias = {"ifalias": step["mark"]} if "mark" in step else {}
+    namespaces.route(step["node"]).link("set", index=index, state="up", **alias)
 
 
 def _address(step: Step) -> None:

@@ -25,7 +25,7 @@ def add(trunk: str, name: str, vlan_id: str, mtu: str) -> None:
             raise SystemExit(f"{name} is there already")
         with contextlib.suppress(NetlinkError):
             netlink.tc("del-filter", "bpf", index=parent, parent=vlan.INGRESS, prio=int(vlan_id))
-        vlan.join(netlink, parent, int(vlan_id), name, int(mtu))
+        vlan.join(netlink, parent, vlan.SubInterface(int(vlan_id), name, int(mtu)))
 
 
 def move(trunk: str, name: str, old: str, new: str) -> None:

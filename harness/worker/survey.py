@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from typing import Any
 
-from harness.worker import engine, firewall, namespaces, process, steps
+from harness.worker import engine, evidence, firewall, namespaces, process, steps
+
+STATE = {
+    "links": "links", "addresses": "addresses", "tables": "routes", "rules": "rules",
+    "tc": "filters", "firewall": "firewall",
+}  # fmt: skip
+"""Kinds of reading, and what there is of each."""
+SYSCTLS = "/proc/sys/net"
 
 
 def settle(node: str, trunk: str, docker: str) -> None:
@@ -15,11 +23,18 @@ def settle(node: str, trunk: str, docker: str) -> None:
     engine.settle(node, docker)
 
 
+def known_as(node: str, name: str) -> None:
+    """Be the worker of a host by another name too, which the topology of another lab has for it."""
+    namespaces.known_as(node, name)
+    engine.settle(name, engine.path(node, "sock"))
+
+
 def survey(node: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """What a host has of what is `asked`: {"trunk", "links", "sysctls"}.
+    """What a host has of what is `asked`: {"trunk", "links", "sysctls", "rules"}.
 
     `{"mac", "mtu", "up"}` of the trunk (of none if there is none), `links` that are there already,
-    values of `sysctls` that it knows, and the policies of `FORWARD`.
+    values of `sysctls` that it knows, the policies of `FORWARD`, and whether its rules can have
+    `comments`, if it is asked for rules.
     """
     names = [name for _, name in socket.if_nameindex()]
     found: dict[str, Any] = {"links": [name for name in asked["links"] if name in names]}
@@ -32,6 +47,25 @@ def survey(node: str, asked: dict[str, Any]) -> dict[str, Any]:
         key: value for key, value in zip(asked["sysctls"], map(_sysctl, asked["sysctls"])) if value
     }
     found["policies"] = _policies(node)
+    found["comments"] = bool(asked["rules"]) and firewall.comments()
+    return found
+
+
+def state(node: str) -> dict[str, Any]:
+    """All that a run could change of a host's network, by kinds of thing; see `evidence.read`."""
+    found = {one["kind"]: one["parsed"] for one in evidence.read([(node, kind) for kind in STATE])}
+    return {**{STATE[kind]: parsed for kind, parsed in found.items()}, "sysctls": _all_sysctls()}
+
+
+def _all_sysctls() -> dict[str, str]:
+    """What every sysctl of the network says that can be read."""
+    found = {}
+    for folder, _, files in os.walk(SYSCTLS):
+        for name in files:
+            path = os.path.join(folder, name)
+            with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+                key = os.path.relpath(path, "/proc/sys").translate(str.maketrans("./", "/."))
+                found[key] = " ".join(file.read().split())
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -42,25 +42,43 @@ def datapath() -> str:
     return found
 
 
-def add(node: str, parent: str, vlan_id: int, name: str, mtu: int) -> None:
+class NotOurs(OSError):
+    """Something has the name of what a run made, but not its mark."""
+
+
+class SubInterface(NamedTuple):
+    """A VLAN sub-interface that is to be made; `mark` becomes its alias."""
+
+    id: int
+    name: str
+    mtu: int
+    mark: str = ""
+
+
+def add(node: str, parent: str, made: SubInterface) -> None:
     """Make a VLAN sub-interface of the trunk and bring it up; its MAC is the trunk's."""
     netlink = namespaces.route(node)
-    join(netlink, netlink.link_lookup(ifname=parent)[0], vlan_id, name, mtu)
+    join(netlink, netlink.link_lookup(ifname=parent)[0], made)
 
 
-def join(netlink: Any, trunk: int, vlan_id: int, name: str, mtu: int) -> None:
+def join(netlink: Any, trunk: int, made: SubInterface) -> None:
     """The same by the index of the trunk, where `netlink` is."""
-    if _datapath[0] != "tc-bpf" and _added_8021q(netlink, trunk, vlan_id, name, mtu):
+    if _datapath[0] != "tc-bpf" and _added_8021q(netlink, trunk, made):
         _datapath[0] = "8021q"
     else:
-        _add_bpf(netlink, trunk, vlan_id, name, mtu)
+        _add_bpf(netlink, trunk, made)
         _datapath[0] = "tc-bpf"
 
 
-def delete(node: str, parent: str, vlan_id: int, name: str) -> None:
-    """Take a sub-interface away again, also one that is only half made."""
+def delete(node: str, parent: str, vlan_id: int, name: str, mark: str = "") -> None:
+    """Take a sub-interface away again, also one that is only half made.
+
+    NotOurs if it has not the mark, unless there is none to have.
+    """
     netlink = namespaces.route(node)
     own = netlink.link_lookup(ifname=name)[0]
+    if mark and netlink.get_links(own)[0].get("ifalias") != mark:
+        raise NotOurs(f"{name} on {node} has not the alias {mark}: it is somebody else's")
     for trunk in netlink.link_lookup(ifname=parent):
         if _kind(netlink, own) == "veth":
             _take_filter(netlink, trunk, vlan_id)
@@ -108,33 +126,39 @@ def _kernel_has_8021q() -> bool:
         parent = netlink.link_lookup(ifname="ask0")[0]
         netlink.link("set", index=parent, state="up")  # what is on it cannot be up before
         try:
-            return _added_8021q(netlink, parent, 2, "ask0.2", 1500)
+            return _added_8021q(netlink, parent, SubInterface(2, "ask0.2", 1500))
         finally:
             netlink.link("del", index=parent)
 
 
-def _added_8021q(netlink: Any, trunk: int, vlan_id: int, name: str, mtu: int) -> bool:
+def _added_8021q(netlink: Any, trunk: int, made: SubInterface) -> bool:
     """Make an 802.1Q link; False if the kernel does not know the kind."""
     try:
-        netlink.link("add", ifname=name, kind="vlan", link=trunk, vlan_id=vlan_id, mtu=mtu)
+        netlink.link(
+            "add", ifname=made.name, kind="vlan", link=trunk, vlan_id=made.id, mtu=made.mtu
+        )
     except NetlinkError as error:
         if error.code == errno.EOPNOTSUPP:
             return False
         raise
-    netlink.link("set", index=netlink.link_lookup(ifname=name)[0], state="up")
+    alias = {"ifalias": made.mark} if made.mark else {}
+    netlink.link("set", index=netlink.link_lookup(ifname=made.name)[0], state="up", **alias)
     return True
 
 
-def _add_bpf(netlink: Any, trunk: int, vlan_id: int, name: str, mtu: int) -> None:
+def _add_bpf(netlink: Any, trunk: int, made: SubInterface) -> None:
     link = netlink.get_links(trunk)[0]
     mac = link.get("address")
-    peer_name = f"vlan{vlan_id}"
+    peer_name = f"vlan{made.id}"
     far = {"ifname": peer_name, "mtu": link.get("mtu")}
-    netlink.link("add", ifname=name, kind="veth", address=mac, mtu=mtu, peer=far)
+    netlink.link("add", ifname=made.name, kind="veth", address=mac, mtu=made.mtu, peer=far)
+    own = netlink.link_lookup(ifname=made.name)[0]
     peer = netlink.link_lookup(ifname=peer_name)[0]
-    _attach(netlink, peer, 1, _push(vlan_id, trunk))
-    _attach(netlink, trunk, vlan_id, _pop(vlan_id, peer))
-    for index in (peer, netlink.link_lookup(ifname=name)[0]):
+    for index in (own, peer) if made.mark else ():
+        netlink.link("set", index=index, ifalias=made.mark)
+    _attach(netlink, peer, 1, _push(made.id, trunk))
+    _attach(netlink, trunk, made.id, _pop(made.id, peer))
+    for index in (peer, own):
         netlink.link("set", index=index, state="up")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,11 @@ docker network ls --no-trunc 2>/dev/null; docker images --no-trunc --quiet 2>/de
 ls /run/netns /var/lib/harness 2>/dev/null
 """
 """What a run could have left on a machine, without what changes by itself."""
+HAS = (
+    "ls /sys/class/net; docker ps --all --format '{{.Names}}'; "
+    "docker network ls --format '{{.Name}}'"
+)
+"""The names of links, containers and networks, which a machine has again when it has booted."""
 
 
 class Bench:
@@ -57,6 +64,13 @@ class Bench:
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=240)
         return done.returncode, done.stdout + done.stderr
 
+    def clean(self, *more: str, topology: Path = SHIPPED) -> tuple[int, str]:
+        """`harness clean` of the machines; exit code, and what was printed."""
+        argv = [sys.executable, "-m", "harness", "clean", "--topology", str(topology), *more]
+        argv = self.bed.controller("sh", "-c", f'cd {ROOT} && exec "$@"', "sh", *argv)
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
     @property
     def report(self) -> dict[str, Any]:
         """The report of the newest run."""
@@ -87,3 +101,25 @@ def changed(before: dict[str, list[str]], after: dict[str, list[str]]) -> list[s
         for name in MACHINES
         for line in sorted(set(before[name]) ^ set(after[name]))
     ]
+
+
+def started(bench: Bench, topology: Path, *more: str) -> subprocess.Popen[str]:
+    """A run, in a session of its own."""
+    return subprocess.Popen(
+        bench.command(topology, *more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True, text=True,
+    )  # fmt: skip
+
+
+def resume(running: subprocess.Popen[str]) -> str:
+    """Let a run that was stopped go on; what it said.
+
+    Who entered its namespaces stops itself again when it learns late that the run had stopped.
+    """
+    deadline = time.monotonic() + 180
+    while True:
+        os.killpg(running.pid, 18)
+        try:
+            return running.communicate(timeout=1)[0]
+        except subprocess.TimeoutExpired:
+            assert time.monotonic() < deadline

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -11,7 +13,7 @@ import time
 import pytest
 
 from harness.testbed import Testbed
-from tests.lab.hosts import MACHINES, SHIPPED, Bench, changed
+from tests.lab.hosts import HAS, MACHINES, SHIPPED, Bench, changed, resume, started
 
 KILLS = int(os.environ.get("KILLS", "4"))
 """How often a run is killed; `KILLS=50 pytest tests/lab/test_cut_off.py` is for a release."""
@@ -22,24 +24,13 @@ LOADED_S = 180.0
 RUN_S = 9.0
 """A whole run takes a little longer: some kills come while it is taken back anyway."""
 LEFT = "cat /var/lib/macvlan-harness/journal; ls /run/macvlan-harness.lock"
-HAS = (
-    "ls /sys/class/net; docker ps --all --format '{{.Names}}'; "
-    "docker network ls --format '{{.Name}}'"
-)
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
 @pytest.fixture(autouse=True)
 def untouched(machines: Testbed) -> None:
     """The machines stay for all tests of this file; that nothing is left of them is told last."""
     del machines
-
-
-def started(bench: Bench, *more: str) -> subprocess.Popen[str]:
-    """A run, in a session of its own."""
-    return subprocess.Popen(
-        bench.command(SHIPPED, *more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        start_new_session=True, text=True,
-    )  # fmt: skip
 
 
 def kill(running: subprocess.Popen[str]) -> None:
@@ -71,7 +62,7 @@ def test_a_killed_run_is_taken_back_by_the_machines(bench: Bench) -> None:
     choose = random.Random(KILLS)
     for number in range(KILLS):
         moment = 0.8 + (RUN_S - 0.8) * (number + choose.random()) / KILLS
-        running = started(bench)
+        running = started(bench, SHIPPED)
         time.sleep(moment)
         kill(running)
         assert wait_until(bench, before) == [], f"killed after {moment:.2f} s"
@@ -82,7 +73,7 @@ def test_a_killed_run_is_taken_back_by_the_machines(bench: Bench) -> None:
 def test_what_a_machine_had_when_it_was_switched_off_is_taken_back(bench: Bench) -> None:
     """By the next run, before it builds; the run that lost the machine says which it was."""
     had = bench.bed.on("host1", "sh", "-c", HAS).stdout
-    running = started(bench)
+    running = started(bench, SHIPPED)
     while "bbox1" not in bench.bed.on("host1", "docker", "ps", "--format", "{{.Names}}").stdout:
         time.sleep(0.05)
     bench.bed.power_off("host1")
@@ -98,23 +89,70 @@ def test_what_a_machine_had_when_it_was_switched_off_is_taken_back(bench: Bench)
 
 
 def test_two_runs_at_once_are_one(bench: Bench) -> None:
-    """The second is told who has the hosts, and changes nothing for the first."""
-    running = started(bench, "--lab-stage", "isolated", "-k", "test_same_vlan")
+    """The second is told who has the hosts, and changes nothing for the first; nor does a clean."""
+    running = started(bench, SHIPPED, "--lab-stage", "isolated", "-k", "test_same_vlan")
     while not bench.bed.on("host1", "ls", "/run/macvlan-harness.lock").stdout:
         time.sleep(0.05)
     os.killpg(running.pid, signal.SIGSTOP)
     try:
         code, said = bench.run(SHIPPED, "-k", "test_same_vlan")
+        cleaned, told = bench.clean()
     finally:
-        os.killpg(running.pid, signal.SIGCONT)
+        went_on = resume(running)
     assert code != 0
-    assert "host1 carries a lab of root@" in said
-    assert "passed" in ended(running)
+    assert "passed" in went_on
+    run = bench.report["run"]["id"]
+    carried = (
+        rf"host1 carries the lab lab-hosts of root@\S+, process \d+, run {run}, since {TIME}; "
+        rf"if nothing is heard of it, it is taken back at {TIME}"
+    )
+    assert re.search(carried, said)
+    assert cleaned == 3
+    assert re.search(f"^{carried}; it is not touched$", told, re.MULTILINE)
+
+
+def test_a_worker_that_is_killed_has_an_heir(bench: Bench) -> None:
+    """Of a machine that is out of memory too nothing is left, and no other run need come first."""
+    before = bench.look()
+    running = started(bench, SHIPPED)
+    while "bbox1" not in bench.bed.on("host1", "docker", "ps", "--format", "{{.Names}}").stdout:
+        time.sleep(0.05)
+    held = json.loads(bench.bed.on("host1", "cat", "/run/macvlan-harness.lock").stdout)
+    bench.bed.on("host1", "kill", "-KILL", str(held["worker"])).check_returncode()
+    said = ended(running)
+    assert "the worker on host1" in said
+    assert wait_until(bench, before) == []
+    for name in MACHINES:
+        assert bench.bed.on(name, "sh", "-c", LEFT).stdout == ""
+
+
+def test_clean_takes_back_what_a_switched_off_machine_had(bench: Bench) -> None:
+    """It says what, host by host, and what a person is to do of the rest; once is enough."""
+    had = bench.bed.on("host1", "sh", "-c", HAS).stdout
+    running = started(bench, SHIPPED)
+    while "bbox1" not in bench.bed.on("host1", "docker", "ps", "--format", "{{.Names}}").stdout:
+        time.sleep(0.05)
+    bench.bed.power_off("host1")
+    ended(running)
+    code, told = bench.clean()
+    assert code == 3
+    assert "host1: it does not answer" in told
+    bench.bed.boot("host1")
+    code, told = bench.clean()
+    assert (code, told.splitlines()[-2:]) == (
+        0, ["host2: nothing is left", "gateway: nothing is left"],
+    )  # fmt: skip
+    assert "host1: taken back: docker rm --force bbox1\n" in told
+    assert "host1: taken back: docker network rm mac_net10\n" in told
+    assert bench.bed.on("host1", "sh", "-c", LEFT).stdout == ""
+    assert bench.bed.on("host1", "sh", "-c", HAS).stdout == had
+    code, told = bench.clean("--json")
+    assert (code, json.loads(told)["ok"]) == (0, True)
 
 
 def test_a_cable_that_is_out_for_ten_seconds_ends_nothing(bench: Bench) -> None:
     """TCP carries it over."""
-    running = started(bench, "--lab-stage", "isolated", "-k", "vlan")
+    running = started(bench, SHIPPED, "--lab-stage", "isolated", "-k", "vlan")
     while not bench.bed.on("host1", "ls", "/run/macvlan-harness.lock").stdout:
         time.sleep(0.05)
     bench.bed.cut("host2")

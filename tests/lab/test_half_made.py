@@ -14,7 +14,8 @@ SUB_INTERFACE = """
 import json, sys
 from harness.worker import namespaces, steps, vlan
 
-MAKE = {"do": "vlan", "node": "host1", "parent": "eth2", "id": 10, "name": "eth2.10", "mtu": 1500}
+MAKE = {"do": "vlan", "node": "host1", "parent": "eth2", "id": 10, "name": "eth2.10", "mtu": 1500,
+        **json.loads(sys.argv[2])}
 namespaces.settle("host1", "eth2")
 wire = namespaces.route("host1")
 wire.link("add", ifname="eth2", kind="veth", peer={"ifname": "port"})
@@ -59,10 +60,10 @@ print(json.dumps([whole, made, failed, there() == before]))
 """
 STEP = """
 import os, signal, sys, time
-from harness.worker import journal, keeping, steps
+from harness.worker import journal, keeping, lock, steps
 
 place, lasts = sys.argv[1], float(sys.argv[2])
-keeping.LOCK, keeping.PATIENCE_S = f"{place}/lock", 1
+lock.FILE, keeping.PATIENCE_S = f"{place}/lock", 1
 journal.DIRECTORY, journal.FILE = place, f"{place}/journal"
 STEP = {"do": "make", "node": "host1", "undo": {"do": "take"}}
 
@@ -79,7 +80,7 @@ def take_back(entries):
     return []
 
 
-keeping.claim("somebody", take_back)
+keeping.claim({"who": "somebody"}, take_back)
 steps.apply([STEP, STEP], {"make": make})
 print("never")
 """
@@ -98,8 +99,22 @@ def apart(script: str, *argv: str) -> str:
 @pytest.mark.parametrize("done", range(8))
 def test_a_sub_interface_can_be_cut_off_anywhere(done: int) -> None:
     """After so many of the seven changes of the kernel that make one of tc and BPF."""
-    said = apart(SUB_INTERFACE, str(done))
+    said = apart(SUB_INTERFACE, str(done), "{}")
     assert json.loads(said) == [done >= 7, done > 0, [], True]
+
+
+@pytest.mark.parametrize("done", range(10))
+def test_a_marked_one_is_taken_back_if_it_has_its_mark(done: int) -> None:
+    """It gets it at once; one that the machine was killed in the middle of is left alone."""
+    said = json.loads(apart(SUB_INTERFACE, str(done), '{"mark": "macvlan-harness-1a2b3c4d"}'))
+    whole, made, failed, as_before = said
+    assert (whole, made) == (done >= 9, done > 0)
+    if done != 1:
+        assert (failed, as_before) == ([], True)
+        return
+    assert not as_before
+    assert failed[0]["foreign"]
+    assert "eth2.10 on host1 has not the alias macvlan-harness-1a2b3c4d" in failed[0]["reason"]
 
 
 def test_a_step_under_way_comes_to_its_end(tmp_path: Path) -> None:

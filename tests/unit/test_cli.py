@@ -18,7 +18,7 @@ from harness.cli import cli, labs
 from harness.errors import LabNotFound
 from harness.flow import Stage
 from harness.judge import Rejudged
-from harness.machines import registry
+from harness.machines import control_groups, registry
 
 HERE = Path(__file__).parents[2]
 TUTORIAL = HERE / defaults.DEFAULT_TOPOLOGY
@@ -329,3 +329,27 @@ def test_unknown_fault_is_a_usage_error() -> None:
     result = _invoke("faults", "no-such-fault")
     assert result.exit_code == 2
     assert "`harness faults` lists them" in result.output
+
+
+def test_clean_of_a_topology_without_hosts_to_reach_says_what_cleans_this_machine() -> None:
+    """Nothing of it can be on other machines."""
+    result = _invoke("clean", "--topology", str(TUTORIAL))
+    assert result.exit_code == 2
+    assert "`harness clean` without --topology cleans this machine" in result.stderr
+
+
+def test_clean_removes_what_is_left_of_labs_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What does not go is told, and the exit code with it."""
+    monkeypatch.setattr(control_groups, "left_behind", lambda: ("harness-1", "harness-2"))
+    monkeypatch.setattr(control_groups, "remove", lambda name: name == "harness-1")
+    result = _invoke("clean")
+    assert result.exit_code == 3
+    assert result.output.splitlines() == [
+        "removed: control group harness-1",
+        "stays: the control group harness-2; a process of another PID namespace may be in it",
+    ]
+    monkeypatch.setattr(control_groups, "left_behind", lambda: ())
+    result = _invoke("clean")
+    assert (result.exit_code, result.output) == (0, "nothing is left of labs that are no more\n")

@@ -11,8 +11,10 @@ from harness import plan_on_hosts, topology
 from harness.backends import Backend
 from harness.commands import command
 from harness.endpoints.containers import calls
+from harness.endpoints.images import Image
 from harness.endpoints.lab_host import LabHostEndpoints
 from harness.errors import InputError
+from harness.marks import without
 from harness.plan import Step
 from harness.topology import Topology
 
@@ -20,6 +22,7 @@ FILE = Path(__file__).parents[2] / "topologies" / "lab-hosts.yaml"
 TEXT = FILE.read_text()
 LAB = topology.read(FILE)
 KIND = LabHostEndpoints()
+RUN = "1a2b3c4d"
 RULES = (
     "-A FORWARD -i eth2.10 -o eth2.20 -m state --state RELATED,ESTABLISHED -j ACCEPT",
     "-A FORWARD -i eth2.20 -o eth2.10 -m state --state RELATED,ESTABLISHED -j ACCEPT",
@@ -43,7 +46,7 @@ def found(**changes: Any) -> dict[str, dict[str, Any]]:
         "mac": "52:54:00:00:00:01", "mtu": 1500, "up": True, "links": [],
         "sysctls": {"net.ipv4.ip_forward": "0", "net.ipv4.conf.all.rp_filter": "2"},
         "policies": {"iptables": "ACCEPT", "ip6tables": "ACCEPT"},
-        "containers": [], "networks": ["bridge"], "image": False,
+        "comments": False, "containers": [], "networks": ["bridge"], "image": False,
     }  # fmt: skip
     return {host.name: {**one, **changes} for host in LAB.hosts}
 
@@ -55,7 +58,7 @@ def said(steps: tuple[Step, ...]) -> list[str]:
 
 def test_a_host_gets_sub_interfaces_and_containers() -> None:
     """No namespace, bridge or veth is made on it, and the gateway host has nothing yet."""
-    steps = plan_on_hosts.build(LAB, KIND, found())
+    steps = plan_on_hosts.build(LAB, KIND, found(), RUN)
     assert {step["do"] for step in steps} == {
         "vlan", "sysctl", "image", "network", "container", "adopt",
     }  # fmt: skip
@@ -70,7 +73,7 @@ def test_a_host_gets_sub_interfaces_and_containers() -> None:
 
 def test_every_sysctl_of_a_host_is_a_sub_interfaces_own() -> None:
     """It goes with it; IPv6 is off there where the lab has none."""
-    steps = [step for step in plan_on_hosts.build(LAB, KIND, found())
+    steps = [step for step in plan_on_hosts.build(LAB, KIND, found(), RUN)
              if step["do"] == "sysctl" and step["node"].startswith("host")]  # fmt: skip
     assert len(steps) == 4
     for step in steps:
@@ -82,7 +85,7 @@ def test_every_sysctl_of_a_host_is_a_sub_interfaces_own() -> None:
 
 def test_what_was_made_is_taken_back_in_reverse() -> None:
     """Containers, then their networks, the image, and last what they were on."""
-    steps = plan_on_hosts.build(LAB, KIND, found())
+    steps = plan_on_hosts.build(LAB, KIND, found(), RUN)
     undone = [one for one in plan_on_hosts.undo(steps) if one["node"] == "host1"]
     assert [(one["do"], one.get("name") or one["image"]) for one in undone] == [
         ("container-delete", "bbox2"), ("container-delete", "bbox1"),
@@ -94,13 +97,13 @@ def test_what_was_made_is_taken_back_in_reverse() -> None:
 
 def test_an_image_that_is_there_stays() -> None:
     """It is neither brought nor removed."""
-    steps = plan_on_hosts.build(LAB, KIND, found(image=True))
+    steps = plan_on_hosts.build(LAB, KIND, found(image=True), RUN)
     assert not [step for step in steps if step["do"] == "image"]
 
 
 def test_a_trunk_that_is_down_goes_down_again() -> None:
     """Up before anything is on it, down after all is gone."""
-    steps = plan_on_hosts.build(LAB, KIND, found(up=False))
+    steps = plan_on_hosts.build(LAB, KIND, found(up=False), RUN)
     assert said(steps)[0] == "host1# ip link set eth2 up"
     undone = [command(one) for one in plan_on_hosts.undo(steps) if one["node"] == "host1"]
     assert undone[-1] == "host1# ip link set eth2 down"
@@ -109,7 +112,7 @@ def test_a_trunk_that_is_down_goes_down_again() -> None:
 def test_bare_namespaces_where_the_file_says_so() -> None:
     """On that host alone; the link goes before the namespace does."""
     lab = variant(("ssh: root@192.168.56.104", "ssh: root@192.168.56.104, endpoints: namespace"))
-    steps = plan_on_hosts.build(lab, KIND, found())
+    steps = plan_on_hosts.build(lab, KIND, found(), RUN)
     own = [step["do"] for step in steps if step["node"] in ("bbox1", "bbox2")]
     assert own == 2 * ["namespace", "sysctl", "macvlan", "address", "route"]
     assert KIND.engines(lab) == ("host2",)
@@ -120,7 +123,7 @@ def test_bare_namespaces_where_the_file_says_so() -> None:
 
 def test_the_gateway_host_routes_and_gets_back_what_it_had() -> None:
     """Its policy of FORWARD is not touched: it is the topology's already, or stricter."""
-    steps = plan_on_hosts.gateway(LAB, found(policies={"iptables": "DROP"}))
+    steps = plan_on_hosts.gateway(LAB, found(policies={"iptables": "DROP"}), RUN)
     assert {step["node"] for step in steps} == {"gateway"}
     assert command(steps[0]) == "gateway# sysctl -w net.ipv4.ip_forward=1"
     rules = [step for step in steps if step["do"] == "iptables"]
@@ -134,9 +137,47 @@ def test_the_gateway_host_routes_and_gets_back_what_it_had() -> None:
     assert undone[-1]["values"] == {"net.ipv4.ip_forward": "0"}
 
 
+def test_all_that_is_made_carries_the_mark_of_its_run() -> None:
+    """And is taken back by it alone: a link, a network, a container, the image that was made."""
+    steps = plan_on_hosts.build(LAB, KIND, found(), RUN)
+    for step in (*steps, *plan_on_hosts.undo(steps)):
+        kind = step["do"].partition("-")[0]
+        if kind == "vlan":
+            assert step["mark"] == "macvlan-harness-1a2b3c4d"
+        elif kind in {"network", "container"}:
+            assert step["labels"] == {"org.macvlan-harness.run": RUN}
+        elif kind == "image":  # a person's container of it inherits its label
+            assert step["labels"] == {"org.macvlan-harness.image": RUN}
+
+
+def test_an_archives_image_has_the_labels_that_it_has() -> None:
+    """Who made it gave it those."""
+    kind = LabHostEndpoints(Image("alpine", "/srv/alpine.tar"))
+    images = [
+        step for step in plan_on_hosts.build(LAB, kind, found(), RUN) if step["do"] == "image"
+    ]
+    assert len(images) == 2
+    assert all("labels" not in step for step in images)
+
+
+def test_rules_carry_the_mark_where_iptables_has_comments() -> None:
+    """They are deleted with it, so that a person's own of the same words stays."""
+    comment = "-m comment --comment macvlan-harness-1a2b3c4d"
+    rules = [step for step in plan_on_hosts.gateway(LAB, found(comments=True), RUN)
+             if step["do"] == "iptables"]  # fmt: skip
+    marked = tuple(line.replace("-j", f"{comment} -j") for line in RULES)
+    assert rules[1]["lines"] == marked
+    assert rules[1]["undo"]["lines"] == tuple(line.replace("-A", "-D") for line in marked)
+    assert tuple(map(without, marked)) == RULES
+    assert plan_on_hosts.unmarked(LAB, found(comments=True)) == ()
+    assert plan_on_hosts.unmarked(LAB, found()) == (
+        "marks on iptables rules: the iptables of gateway has no comment match",
+    )
+
+
 def test_what_a_machine_does_already_is_not_done() -> None:
     """One that forwards for others forwards on."""
-    steps = plan_on_hosts.gateway(LAB, found(sysctls={"net.ipv4.ip_forward": "1"}))
+    steps = plan_on_hosts.gateway(LAB, found(sysctls={"net.ipv4.ip_forward": "1"}), RUN)
     assert not [step for step in steps if "net.ipv4.ip_forward" in step.get("values", ())]
 
 
@@ -145,18 +186,18 @@ def test_a_policy_to_drop_is_set_and_set_back() -> None:
     lab = variant(("policy: ACCEPT", "policy: DROP"))
     policies = [
         (step["policies"], step["undo"]["policies"])
-        for step in plan_on_hosts.gateway(lab, found())
+        for step in plan_on_hosts.gateway(lab, found(), RUN)
         if step["do"] == "iptables"
     ]
     assert policies[1] == ({"FORWARD": "DROP"}, {"FORWARD": "ACCEPT"})
-    again = plan_on_hosts.gateway(lab, found(policies={"iptables": "DROP"}))
+    again = plan_on_hosts.gateway(lab, found(policies={"iptables": "DROP"}), RUN)
     assert again[-1]["policies"] == again[-1]["undo"]["policies"] == {}
 
 
 def test_a_docker_host_that_routes_keeps_its_sub_interfaces() -> None:
     """Their addresses are taken back by themselves."""
     lab = variant(("host: gateway", "host: host1"))
-    undone = plan_on_hosts.undo(plan_on_hosts.gateway(lab, found()))
+    undone = plan_on_hosts.undo(plan_on_hosts.gateway(lab, found(), RUN))
     assert [command(one) for one in undone][2:4] == [
         "host1# ip address delete 172.16.20.1/24 dev eth2.20",
         "host1# ip address delete 172.16.10.1/24 dev eth2.10",
@@ -175,7 +216,7 @@ def test_a_gateway_that_routes_ipv6_has_it_on() -> None:
         ("172.16.20.11}", "172.16.20.11, address6: 'fd00:20::b'}"),
         ("masquerade:", "addresses6: {10: 'fd00:10::1', 20: 'fd00:20::1'}\n  masquerade:"),
     )  # fmt: skip
-    steps = plan_on_hosts.gateway(lab, found())
+    steps = plan_on_hosts.gateway(lab, found(), RUN)
     settings = [step for step in steps if step["do"] == "sysctl" and step["undo"] is None]
     assert settings[0]["values"]["net.ipv6.conf.eth2/10.accept_dad"] == "0"
     assert settings[0]["optional"] == {}
@@ -186,9 +227,9 @@ def test_an_external_router_is_left_alone() -> None:
     """It is neither surveyed nor built on."""
     lab = variant(("{management: 192.168.56.101, ssh: root@192.168.56.101}", "{role: external}"))
     machines = {name: one for name, one in found().items() if name != "gateway"}
-    steps = plan_on_hosts.build(lab, KIND, machines)
+    steps = plan_on_hosts.build(lab, KIND, machines, RUN)
     assert "gateway" not in {step["node"] for step in steps}
-    assert plan_on_hosts.gateway(lab, machines) == ()
+    assert plan_on_hosts.gateway(lab, machines, RUN) == ()
     assert plan_on_hosts.unusable(lab, machines) == ()
 
 

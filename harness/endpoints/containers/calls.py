@@ -7,11 +7,14 @@ functions, and must not pay for what they need where they run.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 READINGS = ("docker-networks", "docker-containers", "docker-images", "docker-engine", "docker-log")
 WAITING = ("sleep", "1000000000")
 """What a container does: nothing, for 31 years."""
+LOOK = "the topology says `may: observe`"
+"""Why nothing is taken back where nothing may be changed."""
 
 
 def apply(plan: list[dict[str, Any]]) -> dict[str, Any]:
@@ -30,12 +33,50 @@ def undo(plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return steps.undo(plan, operations.OPERATIONS)
 
 
-def claim(host: str, who: str) -> dict[str, Any]:
-    """Hold a lab host for a run; see `worker.keeping.claim`."""
+def claim(host: str, who: dict[str, Any], image: str) -> dict[str, Any]:
+    """Hold a lab host for a run; see `worker.keeping.claim`. `image` if it carries containers."""
     from harness.worker import keeping
 
-    del host
-    return keeping.claim(who, undo)
+    # What takes back without a connection has the modules by then that it needs.
+    _take_back(host, [])
+    if image:
+        known(host, image)
+    return keeping.claim(who, partial(_take_back, host))
+
+
+def finish(host: str, who: dict[str, Any], may: str) -> dict[str, Any]:
+    """Take back what runs have left on a lab host; see `worker.keeping.finish`.
+
+    `may` is what the topology says of it: unless `build`, nothing is done.
+    """
+    from harness.worker import journal, keeping
+
+    if may != "build":
+        steps = journal.entries()
+        return {"steps": steps, "failed": [{"step": step, "reason": LOOK} for step in steps]}
+    return keeping.finish(who, partial(_take_back, host))
+
+
+def _take_back(host: str, plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Take steps back that another lab may have made, whose topology may name this host anew."""
+    from harness.worker import survey
+
+    for step in plan:
+        if step["do"] != "namespace-delete":
+            survey.known_as(host, step["node"])
+    return undo(plan)
+
+
+def state(host: str, image: str) -> dict[str, Any]:
+    """All that a run could change of a lab host; see `worker.survey.state`, `inspection.objects`.
+
+    `image` if it carries containers.
+    """
+    from harness.endpoints.containers import inspection
+    from harness.worker import survey
+
+    objects = {"docker": inspection.objects(host)} if image else {}
+    return {**survey.state(host), **objects}
 
 
 def known(host: str, image: str) -> dict[str, Any]:

@@ -59,6 +59,27 @@ def known(host: str, image: str) -> dict[str, Any]:
     return {"containers": containers, "networks": networks, "image": has_image}
 
 
+def objects(host: str) -> Any:
+    """An engine's networks, containers, images and volumes: names, identities, states.
+
+    None if it does not answer.
+    """
+    try:
+        with connected(host, PATIENCE_S) as client:
+            api = client.api
+            networks = [(one["Name"], one["Id"], one["Driver"]) for one in api.networks()]
+            containers = [("".join(one["Names"] or ()).lstrip("/"), one["Id"], one["State"])
+                          for one in api.containers(all=True)]  # fmt: skip
+            images = [(" ".join(one["RepoTags"] or ()), one["Id"].partition(":")[2], "")
+                      for one in api.images()]  # fmt: skip
+            volumes = [(one["Name"], "", "") for one in api.volumes()["Volumes"] or ()]
+    except OSError:
+        return None
+    found = {"network": networks, "container": containers, "image": images, "volume": volumes}
+    return {kind: [{"name": name, "id": number, "state": state} for name, number, state in every]
+            for kind, every in found.items()}  # fmt: skip
+
+
 def versions(hosts: Sequence[str]) -> list[str]:
     """The engine that runs on each of these hosts, and its containers' image, in a line."""
     found = []

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.endpoints.containers import image
 from harness.endpoints.containers.client import connected, pid
-from harness.worker import engine, namespaces, steps
+from harness.worker import engine, namespaces, steps, vlan
 
 Step = dict[str, Any]
 
@@ -50,6 +50,7 @@ def _image(step: Step) -> None:
         else:
             octets = step.get("octets") or image.busybox()
             said = [f"LABEL {image.MADE_OF}={step.get('made_of') or image.program()}"]
+            said += [f"LABEL {key}={value}" for key, value in step.get("labels", {}).items()]
             client.api.import_image_from_data(octets, *step["image"].split(":", 1), said)
 
 
@@ -140,6 +141,9 @@ def _network_delete(step: Step) -> None:
 
 def _image_delete(step: Step) -> None:
     with connected(step["node"]) as client, _may_be_gone():
+        if "labels" in step:
+            found = client.api.inspect_image(step["image"])
+            _check_ours({**step, "name": step["image"]}, found["Config"]["Labels"])
         client.api.remove_image(step["image"])
 
 
@@ -155,7 +159,10 @@ def _may_be_gone() -> Iterator[None]:
 def _check_ours(step: Step, labels: dict[str, str] | None) -> None:
     """Somebody may have made another of the same name since."""
     if not step["labels"].items() <= (labels or {}).items():
-        raise OSError(f"{step['name']} on {step['node']} is somebody else's by now, and it stays")
+        wanted = " ".join(f"{key}={value}" for key, value in step["labels"].items())
+        raise vlan.NotOurs(
+            f"{step['name']} on {step['node']} has not the label {wanted}: it is somebody else's"
+        )
 
 
 OPERATIONS: dict[str, Callable[[Step], None]] = {
