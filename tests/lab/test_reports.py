@@ -267,7 +267,7 @@ def test_folder_is_whole(run: Run) -> None:
     assert names == {"latest", run.folder.name}
     assert (run.reports / "latest").is_symlink()
     there = {path.name for path in run.folder.iterdir()}
-    assert {"report.json", "report.md", "junit.xml", "evidence", "captures"} <= there
+    assert {"report.json", "report.md", "report.html", "junit.xml", "evidence", "captures"} <= there
 
 
 def test_one_capture_a_stage(run: Run) -> None:
