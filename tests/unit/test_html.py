@@ -18,7 +18,7 @@ from harness.report.model import RunReport
 from tests.unit import pages
 from tests.unit.builders import cell, failed, passed, report
 from tests.unit.labs import TUTORIAL
-from tests.unit.pages import BAD, LOST, bad, good, hostile
+from tests.unit.pages import BAD, LOST, bad, good, hostile, run
 
 VOID = {"meta", "br", "rect", "path"}
 GOOD = good()
@@ -85,6 +85,11 @@ def failing() -> Page:
 def attacked() -> Page:
     """The page of a run in which all outside strings mean harm."""
     return Page(html(*hostile()))
+
+
+def opened(found: RunReport) -> list[cells.Pair]:
+    """Every pair of a run."""
+    return list(cells.pairs(cells.by_pair(found.verdicts), TUTORIAL, found.evidence))
 
 
 def test_a_page_is_whole(passing: Page, failing: Page, attacked: Page) -> None:
@@ -178,12 +183,22 @@ def test_a_routed_path_marks_what_changed() -> None:
 
 def test_cells_that_fared_alike_are_told_once() -> None:
     """icmp, tcp and udp of a pair share a path; a ping that is too large has a block of its own."""
-    found = {pair.key: pair for pair in cells.pairs(GOOD, TUTORIAL)}
+    found = {pair.key: pair for pair in opened(GOOD)}
     pair = found["routed", "bbox1", "bbox4", 3]
     assert ["icmp", "tcp", "udp"] in [
         [one.probe for one in block.asked if ":" not in one.probe] for block in pair.blocks
     ]
     assert len(pair.blocks) < pair.cells
+
+
+def test_a_control_is_said_of_the_cell_that_it_vouches_for() -> None:
+    """Cells told together have each a control of their own, which their verdicts name."""
+    one = next(one for one in GOOD.verdicts if one.cell.id == "isolated-bbox1-to-bbox4-arp")
+    other = replace(one, proof=replace(one.proof, control="another"))
+    (alone,), (together,) = (opened(run(*found))[0].blocks for found in ((one,), (one, other)))
+    said = [{name: text for name, _, text in block.proof}["control"] for block in (alone, together)]
+    assert said[0] == f"{one.proof.control}, sent after it, arrived"
+    assert said[1] == "sent after each, arrived: named with the verdict"
 
 
 def test_strays_and_paths_that_nobody_saw_are_told() -> None:
@@ -282,8 +297,7 @@ def test_a_page_is_made_of_its_values_alone() -> None:
 def test_a_cell_that_may_not_be_looked_up_has_no_steps() -> None:
     """A gateway's own address is no endpoint: the tutorial's steps are not asked of it."""
     one = passed(cell("bbox1", "gateway", stage=Stage.ROUTED, via=("gateway",)))
-    found: RunReport = report(one)
-    assert cells.pairs(found, TUTORIAL)[0].blocks[0].steps == ()
+    assert opened(report(one))[0].blocks[0].steps == ()
 
 
 def test_the_template_trusts_nothing() -> None:

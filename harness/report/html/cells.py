@@ -9,12 +9,14 @@ from harness.causes import Cause
 from harness.flow import Hop, Ruling, Verdict
 from harness.report.explanation import STEPS, Explanation, proof_points
 from harness.report.html.overview import PairKey, wrong
-from harness.report.model import Evidence, RunReport
+from harness.report.model import Evidence
 from harness.report.summary import ARRIVED, observed, word
 from harness.topology import Topology
 
 MAX_CELLS = 2000
 """Cells that a page tells of one by one; of a larger lab only those that did not pass."""
+ASKED_BY_STEPS = ("route-get", "neighbours")
+"""The kinds of reading that the four steps are taken from."""
 HOP_HEADER = ("#", "where", "tag", "from MAC", "to MAC", "from", "to", "TTL", "µs")
 
 Point = tuple[str, bool | None, str]
@@ -23,9 +25,11 @@ Point = tuple[str, bool | None, str]
 
 @dataclass(frozen=True)
 class Row:
-    """One sighting: the values of `HOP_HEADER` but the first, and which differ from before."""
+    """One sighting: `HOP_HEADER` but its first and last value, and which differ from before."""
 
     values: tuple[tuple[str, bool], ...]
+    elapsed: str
+    """Microseconds since the first."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,6 @@ class Pair:
     blocks: tuple[Block, ...]
 
     @property
-    def stage(self) -> str:
-        """Its stage."""
-        return self.key[0]
-
-    @property
     def ok(self) -> bool:
         """Whether all of its cells passed."""
         return self.ruling == Ruling.PASS
@@ -86,46 +85,53 @@ def told(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
     return verdicts if len(verdicts) <= MAX_CELLS else wrong(verdicts)[:MAX_CELLS]
 
 
-def pairs(report: RunReport, topology: Topology) -> tuple[Pair, ...]:
-    """Every pair of each stage and layer: what did not pass, then in the order of the run."""
+def by_pair(verdicts: Iterable[Verdict]) -> dict[PairKey, list[Verdict]]:
+    """The cells of each pair, stage and layer: of each stage first what did not pass."""
     found: dict[PairKey, list[Verdict]] = {}
-    for one in told(report.verdicts):
+    for one in verdicts:
         cell = one.cell
         layer = 2 if cell.probe.is_layer2 else 3
         found.setdefault((str(cell.stage), cell.src, cell.dst, layer), []).append(one)
-    # Of each stage first what did not pass: nobody has to look for it.
-    ordered = sorted(found.items(), key=lambda item: all(one.ok for one in item[1]))
-    return tuple(
-        _pair(key, f"pair-{number}", verdicts, topology, report.evidence)
-        for number, (key, verdicts) in enumerate(ordered)
-    )
+    stages = list(dict.fromkeys(stage for stage, *_ in found))
+    order = sorted(found, key=lambda key: (stages.index(key[0]), all(one.ok for one in found[key])))
+    return {key: found[key] for key in order}
 
 
-def _pair(
-    key: PairKey,
-    name: str,
-    verdicts: list[Verdict],
-    topology: Topology,
-    evidence: tuple[Evidence, ...],
-) -> Pair:
-    alike: dict[object, list[Verdict]] = {}
-    for one in verdicts:
-        alike.setdefault(_likeness(one), []).append(one)
-    ended = wrong(tuple(verdicts))
-    ordered = sorted(alike.values(), key=lambda group: group[0].ok)
-    ruling = str(ended[0].ruling if ended else Ruling.PASS)
-    blocks = tuple(_block(group, topology, evidence) for group in ordered)
-    said = word(observed(verdicts))
-    return Pair(key, name, said, len(verdicts), ruling, blocks)
+def ids(found: Iterable[PairKey]) -> dict[PairKey, str]:
+    """Where each pair stands on the page."""
+    return {key: f"pair-{number}" for number, key in enumerate(found)}
+
+
+def pairs(
+    found: dict[PairKey, list[Verdict]], topology: Topology, evidence: tuple[Evidence, ...]
+) -> Iterator[Pair]:
+    """Each pair opened, one at a time: together they are the largest part of a run."""
+    places = ids(found)
+    tables: dict[str, list[Evidence]] = {}
+    for entry in evidence:
+        if entry.kind in ASKED_BY_STEPS:
+            tables.setdefault(entry.stage, []).append(entry)
+    for key, verdicts in found.items():
+        alike: dict[object, list[Verdict]] = {}
+        for one in verdicts:
+            alike.setdefault(_likeness(one), []).append(one)
+        ended = wrong(tuple(verdicts))
+        order = sorted(alike.values(), key=lambda group: group[0].ok)
+        ruling = str(ended[0].ruling if ended else Ruling.PASS)
+        read = tuple(tables.get(key[0], ()))
+        blocks = tuple(_block(group, topology, read) for group in order)
+        said = word(observed(verdicts))
+        yield Pair(key, places[key], said, len(verdicts), ruling, blocks)
 
 
 def _likeness(one: Verdict) -> object:
     """What cells must have in common to be told together."""
-    expected, seen = one.cell.expectation, one.observation
+    expected, seen, proof = one.cell.expectation, one.observation, one.proof
     way = tuple((hop.point, *_fields(hop)) for hop in seen.path)
-    proof = tuple((name, holds) for name, holds, _ in proof_of(one))
     said = (expected.outcome, expected.why, seen.outcome, seen.detail, one.ruling, one.cause)
-    return (said, way, proof, seen.lost_at, _strays(seen.strays))
+    points = (proof.left, proof.absent, proof.control is None, proof.taps_lossless, proof.outcome)
+    ended = (seen.left, seen.arrived, seen.answered, seen.seen_source, seen.seen_ttl)
+    return (said, way, points, ended, seen.lost_at, _strays(seen.strays))
 
 
 def _block(group: list[Verdict], topology: Topology, evidence: tuple[Evidence, ...]) -> Block:
@@ -138,7 +144,7 @@ def _block(group: list[Verdict], topology: Topology, evidence: tuple[Evidence, .
         expected_why=expected.why,
         observed=str(seen.outcome),
         detail=seen.detail,
-        proof=proof_of(one),
+        proof=_shared(proof_of(one), len(group)),
         steps=_steps(one, topology, evidence),
         path=tuple(rows(seen.path)),
         lost_at=str(seen.lost_at) if seen.lost_at else "",
@@ -176,6 +182,15 @@ def proof_of(one: Verdict) -> tuple[Point, ...]:
     )
 
 
+def _shared(points: tuple[Point, ...], cells: int) -> tuple[Point, ...]:
+    """Points of several cells, each of which has a control of its own."""
+    if cells == 1:
+        return points
+    each = "sent after each, arrived: named with the verdict"
+    return tuple((name, holds, each if name == "control" and holds else said)
+                 for name, holds, said in points)  # fmt: skip
+
+
 def _seen(was: bool) -> str:  # noqa: FBT001 - what an observation says
     return "seen" if was else "not seen"
 
@@ -195,7 +210,7 @@ def rows(path: tuple[Hop, ...]) -> Iterator[Row]:
         fields = zip(_fields(hop), _fields(before), strict=True)
         values = (("-" if value is None else str(value), value != old) for value, old in fields)
         elapsed = f"{(hop.t_ns - path[0].t_ns) / 1000:.0f}"
-        yield Row(((str(hop.point), False), *values, (elapsed, False)))
+        yield Row(((str(hop.point), False), *values), elapsed)
 
 
 def _fields(hop: Hop) -> tuple[int | str | None, ...]:

@@ -29,14 +29,13 @@ KEPT = "\n\t"
 
 def html(report: RunReport, topology: Topology) -> str:
     """A run as one page of HTML that needs no other file and no network."""
-    pairs = cells.pairs(report, topology)
-    shown = readings.listed(
-        report.evidence,
-        (name for pair in pairs for block in pair.blocks for name in block.evidence),
-    )
+    told = cells.told(report.verdicts)
+    pairs = cells.by_pair(told)
+    shown = readings.listed(report.evidence, (name for one in told for name in one.evidence))
     grids = overview.grids(report)
     style = _file("page.css")
     return _template().render(
+        once=functools.cache(lambda macro, values: macro(values)),
         policy=policy(style),
         style=_markup(style),
         title=TITLES[report.exit],
@@ -49,9 +48,9 @@ def html(report: RunReport, topology: Topology) -> str:
         grids=grids,
         counts=() if grids or not report.verdicts else overview.counts(report),
         legend=legend(one.word for grid in grids for _, row in grid.rows for one in row),
-        pairs=pairs,
-        pair_ids={pair.key: pair.id for pair in pairs},
-        left_out=len(report.verdicts) - len(cells.told(report.verdicts)),
+        pairs=cells.pairs(pairs, topology, report.evidence),
+        pair_ids=cells.ids(pairs),
+        left_out=len(report.verdicts) - len(told),
         hop_header=cells.HOP_HEADER,
         reading_ids=readings.ids(shown),
         nodes=readings.by_node(report.evidence, shown),
