@@ -20,6 +20,12 @@ EVIDENCE = (
     reading("routed/gateway/firewall/before", raw="# head\n[0:0] -A FORWARD -j ACCEPT\n:INPUT\n"),
     reading(CITED, raw="# foot\n[3:252] -A FORWARD -j ACCEPT\n:INPUT\n"),
     reading("routed/bbox1/routes/before", node="bbox1", kind="routes", command="ip route"),
+    reading(
+        "routed/bbox1/route-get/172.16.20.11/after",
+        node="bbox1",
+        kind="route-get",
+        parsed={"via": "172.16.10.1", "interface": "eth0"},
+    ),
 )
 FAULT = Diagnosis(
     Code.FORWARD_POLICY_DROP,

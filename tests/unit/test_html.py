@@ -158,6 +158,7 @@ def test_a_failing_cell_says_all_of_itself(failing: Page) -> None:
         "✓ yes left : seen leaving bbox1",
         "Lost before gateway:eth2.20 (out).",
         "Evidence: routed/gateway/firewall/after , not/in/it",
+        "✓ yes route : bbox1 routes via 172.16.10.1 dev eth0, and sends to 02:6e:73:00:00:03",
         "✗ no router : gateway took it from eth2.10: True",
     ):
         assert said in failing.words

@@ -167,6 +167,17 @@ def test_messages_of_the_kernel_are_shown_by_their_meaning(parsed: Any, lines: l
     assert readings.lines(reading("x", parsed=parsed, raw="x" * 4000)) == lines
 
 
+def test_of_messages_only_the_values_that_differ_are_told() -> None:
+    """One counter of an interface among its twenty attributes, with the name of the interface."""
+    before, after = (
+        reading(f"routed/g/links/{moment}", raw=f"{moment} {'x' * 400}", parsed=[
+            {"name": "eth2", "mtu": 1500, "rx_dropped": dropped}, "lo"])
+        for moment, dropped in (("before", 0), ("after", 48))
+    )  # fmt: skip
+    (found,) = readings.differences([before, after])
+    assert found.lines == (("-", "eth2 rx_dropped=0"), ("+", "eth2 rx_dropped=48"))
+
+
 def test_equal_texts_are_there_once_and_long_ones_in_their_file() -> None:
     """A page does not repeat itself, nor grow without end."""
     every = tuple(reading(f"routed/gateway/x/{n}", raw="same\n") for n in range(3))

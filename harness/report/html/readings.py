@@ -109,17 +109,34 @@ def by_node(every: tuple[Evidence, ...], shown: tuple[Evidence, ...]) -> tuple[N
 
 def lines(entry: Evidence) -> list[str]:
     """A reading line by line: raw, or its meaning where the raw text is not for people."""
-    raw = [line for line in entry.raw.splitlines() if line.strip() and not line.startswith("#")]
-    if all(len(line) <= MAX_LINE for line in raw):
+    raw = _raw(entry)
+    return [" ".join(_values(item)) for item in _items(entry)] if raw is None else raw
+
+
+def facts(entry: Evidence) -> list[str]:
+    """The same for comparison: where it is the meaning, each value alone, and whose it is."""
+    raw = _raw(entry)
+    if raw is not None:
         return raw
-    items = entry.parsed if isinstance(entry.parsed, list) else [entry.parsed]
-    return [_item(item) for item in items]
+    named = [
+        (item, item.get("name", "") if isinstance(item, dict) else "") for item in _items(entry)
+    ]
+    return [f"{name} {value}".strip() for item, name in named for value in _values(item)]
 
 
-def _item(item: Any) -> str:
-    if not isinstance(item, dict):
-        return str(item)
-    return " ".join(f"{key}={value}" for key, value in item.items())
+def _raw(entry: Evidence) -> list[str] | None:
+    raw = [line for line in entry.raw.splitlines() if line.strip() and not line.startswith("#")]
+    return raw if all(len(line) <= MAX_LINE for line in raw) else None
+
+
+def _items(entry: Evidence) -> list[Any]:
+    return entry.parsed if isinstance(entry.parsed, list) else [entry.parsed]
+
+
+def _values(item: Any) -> list[str]:
+    return (
+        [f"{key}={value}" for key, value in item.items()] if isinstance(item, dict) else [str(item)]
+    )
 
 
 def differences(entries: list[Evidence]) -> tuple[Difference, ...]:
@@ -129,7 +146,7 @@ def differences(entries: list[Evidence]) -> tuple[Difference, ...]:
     for name, before in known.items():
         after = known.get(f"{name.removesuffix('/before')}/after")
         if name.endswith("/before") and after and after.raw != before.raw:
-            changed = _changed(lines(before), lines(after))
+            changed = _changed(facts(before), facts(after))
             more = len(changed) - MAX_DIFFERENCES
             shown = tuple((sign, clean(text)) for sign, text in changed[:MAX_DIFFERENCES])
             found.append(Difference(before.stage, shown, max(0, more)))
