@@ -225,6 +225,7 @@ def test_large_labs_tell_only_what_did_not_pass(monkeypatch: pytest.MonkeyPatch)
     assert f"{len(found.verdicts) - 1} cells are not told here" in page.words
     assert "Evidence: routed/gateway/firewall/after" in page.words
     assert sum("id" in each for each in page.all("li")) == 1
+    assert f"{len(found.evidence) - 1} readings are not listed here" in page.words
     assert "stage family cells arrive blocked FAIL ??" in page.words
 
 

@@ -12,7 +12,7 @@ import pytest
 from harness import topology
 from harness.report.html import overview, readings
 from harness.report.html.drawing import MAX_ENDPOINTS, draw
-from harness.report.html.states import State, notes, states
+from harness.report.html.states import Note, State, notes, states
 from harness.topology.generate import generate
 from tests.unit.builders import cell, failed, reading, report, unproved
 from tests.unit.labs import FILE, NO_GATEWAY, ONE_VLAN, TUTORIAL, shipped
@@ -81,18 +81,21 @@ def test_the_drawing_shows_where_and_why() -> None:
     """The cause at its node, and where the packet was last seen."""
     found = bad()
     told = notes(found)
-    assert told["gateway"][:2] == ("✗ forward-policy-drop", "◎ 1 last seen at eth2.10 (in)")
+    assert told["gateway"] == (
+        ("fault", "✗ forward-policy-drop"),
+        ("seen", "◎ 1 last seen at eth2.10 (in)"),
+    )
     drawn = draw(TUTORIAL, states(found), told)
     box = next(box for box in drawn.boxes if box.name == "gateway")
     assert box.noted
     assert "gateway (host): " in " ".join(drawn.words)
-    assert next(line.text for line in box.lines if line.kind == "note") == "✗ forward-policy-drop"
+    assert next(line.text for line in box.lines if line.kind == "fault") == "✗ forward-policy-drop"
 
 
 def test_notes_of_the_switch_are_on_the_trunk() -> None:
     """And no more of them than fit; the rest is counted."""
-    drawn = draw(TUTORIAL, {}, {"switch": ("a", "b", "c", "d", "e")})
-    assert [line.text for line in drawn.trunks[-1].lines if line.kind == "note"] == [
+    drawn = draw(TUTORIAL, {}, {"switch": tuple(Note("seen", text) for text in "abcde")})
+    assert [line.text for line in drawn.trunks[-1].lines if line.kind == "seen"] == [
         "a",
         "b",
         "c",
@@ -232,3 +235,13 @@ def _luminance(colour: str) -> float:
         share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
     ]
     return sum(weight * one for weight, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_only_a_fault_marks_a_host() -> None:
+    """Where packets were seen last nothing need be wrong."""
+    told: dict[str, tuple[Note, ...]] = {
+        "host1": (Note("seen", "a"),),
+        "bbox3": (Note("fault", "b"),),
+    }
+    drawn = draw(TUTORIAL, {}, told)
+    assert [box.name for box in (*drawn.boxes, *drawn.trunks) if box.noted] == ["host2"]

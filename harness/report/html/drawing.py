@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from harness.report.html.states import State, together
+from harness.report.html.states import Note, State, together
 from harness.report.summary import clean, many
 from harness.topology import Gateway, Host, Topology
 
@@ -32,7 +32,7 @@ class Line:
     """A line of text in a box."""
 
     kind: str
-    """`plain`, `node`, `note` or `vlan`."""
+    """`plain`, `node`, `vlan`, or that of a note: `fault`, `seen`."""
     text: str
     x: int = 0
     y: int = 0
@@ -76,7 +76,7 @@ class Drawing:
 class _Painter:
     topology: Topology
     states: dict[str, State]
-    notes: dict[str, tuple[str, ...]]
+    notes: dict[str, tuple[Note, ...]]
 
     def look(self, vlan: int) -> int:
         return [one.id for one in self.topology.vlans].index(vlan) % LOOKS
@@ -86,7 +86,7 @@ class _Painter:
 
     def box(self, host: Host, x: int, y: int) -> Box:
         lines = _placed(self._lines(host), x, y + PAD + LINE)
-        noted = any(line.kind == "note" for line in lines)
+        noted = _has_fault(lines)
         return Box(host.name, x, y, WIDTH, 0, lines, self.state(host.name), host.external, noted)
 
     def _lines(self, host: Host) -> Iterator[Line]:
@@ -100,9 +100,9 @@ class _Painter:
 
     def _notes(self, node: str) -> Iterator[Line]:
         every = self.notes.get(node, ())
-        yield from (Line("note", short(text, MAX_TEXT)) for text in every[:MAX_NOTES])
+        yield from (Line(note.kind, short(note.text, MAX_TEXT)) for note in every[:MAX_NOTES])
         if len(every) > MAX_NOTES:
-            yield Line("note", f"and {len(every) - MAX_NOTES} more")
+            yield Line("seen", f"and {len(every) - MAX_NOTES} more")
 
     def _gateway(self, gateway: Gateway) -> Iterator[Line]:
         for vlan, address in gateway.addresses:
@@ -144,7 +144,7 @@ class _Painter:
         lines = (*made, *told)
         height = max([line.y for line in lines], default=y + PAD + LINE // 2) + PAD - y
         state = self.state("switch")
-        return Box(self._switch, 0, y, width, height, lines, state, noted=bool(told))
+        return Box(self._switch, 0, y, width, height, lines, state, noted=_has_fault(told))
 
     @property
     def _switch(self) -> str:
@@ -168,12 +168,12 @@ class _Painter:
                     yield self._said(end.name, f"on {host.name}, VLAN {end.vlan}, {end.address}")
 
     def _said(self, node: str, what: str) -> str:
-        noted = "".join(f"; {text}" for text in self.notes.get(node, ()))
+        noted = "".join(f"; {note.text}" for note in self.notes.get(node, ()))
         return f"{node} ({what}): {self.state(node).words}{noted}"
 
 
 def draw(
-    topology: Topology, states: dict[str, State], notes: dict[str, tuple[str, ...]]
+    topology: Topology, states: dict[str, State], notes: dict[str, tuple[Note, ...]]
 ) -> Drawing:
     """Place every host, `PER_ROW` beside each other, above a trunk that joins them."""
     painter = _Painter(topology, states, notes)
@@ -203,6 +203,10 @@ def _placed(lines: Iterator[Line], x: int, y: int) -> tuple[Line, ...]:
         Line(line.kind, line.text, x + PAD, y + LINE * number, line.look, line.state)
         for number, line in enumerate(lines, 1)
     )
+
+
+def _has_fault(lines: tuple[Line, ...]) -> bool:
+    return any(line.kind == "fault" for line in lines)
 
 
 def short(text: str, limit: int) -> str:

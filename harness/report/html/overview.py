@@ -65,7 +65,8 @@ def _shown(verdicts: tuple[Verdict, ...], topology: Topology) -> Iterator[str]:
     routed = [one for one in verdicts if one.cell.expectation.via and _arrives(one)]
     if routed:
         routers = dict.fromkeys(name for one in routed for name in one.cell.expectation.via)
-        translated = any(_translated(one, topology) for one in routed)
+        own = {end.name: {str(end.address), str(end.address6)} for end in topology.endpoints}
+        translated = any(_translated(one, own) for one in routed)
         nat = ", which puts its own address in the place of the source's" if translated else ""
         yield f"Routed traffic goes through {several(list(routers))}{nat}."
     blocked = [one for one in verdicts if one.cell.family is Family.CROSS_VLAN_L3]
@@ -80,10 +81,9 @@ def _arrives(one: Verdict) -> bool:
     return one.cell.expectation.outcome is Outcome.REACHED or one.cell.expectation.arrives
 
 
-def _translated(one: Verdict, topology: Topology) -> bool:
+def _translated(one: Verdict, own: dict[str, set[str]]) -> bool:
     seen, name = one.cell.expectation.seen_source, one.cell.src
-    ends = {end.name: {str(end.address), str(end.address6)} for end in topology.endpoints}
-    return seen is not None and name in ends and seen not in ends[name]
+    return seen is not None and name in own and seen not in own[name]
 
 
 def vlans(topology: Topology) -> str:

@@ -13,7 +13,9 @@ from harness.report.model import Evidence
 from harness.report.summary import clean, many
 
 MAX_READINGS = 2000
-"""Readings that a page lists; of more only those that its cells cite."""
+"""Readings that a page lists: first those that its cells cite."""
+PAIRWISE = "route-get"
+"""The kind of which there is one for each pair: what a page has no room for is most of these."""
 MAX_FOLDED = 6_000
 """Characters of one text that are folded in; a longer one is in its file."""
 MAX_ALL_FOLDED = 500_000
@@ -78,7 +80,8 @@ def listed(evidence: tuple[Evidence, ...], cited: Iterable[str]) -> tuple[Eviden
     if len(evidence) <= MAX_READINGS:
         return evidence
     wanted = set(cited)
-    return tuple(entry for entry in evidence if entry.name in wanted)[:MAX_READINGS]
+    ordered = sorted(evidence, key=lambda entry: (entry.name not in wanted, entry.kind == PAIRWISE))
+    return tuple(ordered[:MAX_READINGS])
 
 
 def ids(evidence: tuple[Evidence, ...]) -> dict[str, str]:

@@ -53,6 +53,7 @@ def html(report: RunReport, topology: Topology) -> str:
         left_out=len(report.verdicts) - len(told),
         hop_header=cells.HOP_HEADER,
         reading_ids=readings.ids(shown),
+        unlisted=len(report.evidence) - len(shown),
         nodes=readings.by_node(report.evidence, shown),
         facts=overview.facts(report),
         marks=MARKS,

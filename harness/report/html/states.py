@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.flow import Ruling
 from harness.report.model import RunReport
 
 MARKS = {"pass": "✓", "fail": "✗", "unproved": "?", "none": "-"}
 """A state in a sign, so that nobody has to tell colours apart."""
+
+
+class Note(NamedTuple):
+    """What is to be said at a node."""
+
+    kind: str
+    """`fault`, or `seen` where packets were seen last."""
+    text: str
 
 
 @dataclass(frozen=True)
@@ -65,18 +74,18 @@ def states(report: RunReport) -> dict[str, State]:
     return {node: State(*(rulings[one] for one in Ruling)) for node, rulings in found.items()}
 
 
-def notes(report: RunReport) -> dict[str, tuple[str, ...]]:
-    """What is to be said at a node: the faults that were found there, what was last seen there."""
-    found: dict[str, list[str]] = {}
+def notes(report: RunReport) -> dict[str, tuple[Note, ...]]:
+    """The faults that were found at a node, and what failing cells were last seen there."""
+    found: dict[str, list[Note]] = {}
     for fault in report.diagnoses:
         if fault.node:
-            found.setdefault(fault.node, []).append(f"{MARKS['fail']} {fault.code}")
+            found.setdefault(fault.node, []).append(Note("fault", f"{MARKS['fail']} {fault.code}"))
     seen: Counter[tuple[str, str]] = Counter()
     for one in report.verdicts:
         path = one.observation.path
-        if not one.ok and path:
+        if one.ruling is Ruling.FAIL and path:
             point = path[-1].point
             seen[point.node, f"{point.interface} ({point.direction})"] += 1
     for (node, place), count in seen.most_common():
-        found.setdefault(node, []).append(f"◎ {count} last seen at {place}")
+        found.setdefault(node, []).append(Note("seen", f"◎ {count} last seen at {place}"))
     return {node: tuple(dict.fromkeys(texts)) for node, texts in found.items()}
