@@ -245,3 +245,12 @@ def test_only_a_fault_marks_a_host() -> None:
     }
     drawn = draw(TUTORIAL, {}, told)
     assert [box.name for box in (*drawn.boxes, *drawn.trunks) if box.noted] == ["host2"]
+
+
+def test_nothing_is_said_of_what_is_not_looked_into() -> None:
+    """Somebody else's router has addresses; its rules are not ours to tell."""
+    drawn = draw(shipped("external-router"), {}, {})
+    (box,) = [box for box in drawn.boxes if box.dashed]
+    assert [line.text for line in box.lines if line.kind == "plain"] == [
+        "somebody else's: not looked into"
+    ]

@@ -12,7 +12,7 @@ from harness.report.html.states import Note, State, together
 from harness.report.summary import clean, many
 from harness.topology import Gateway, Host, Topology
 
-WIDTH, GAP, LINE, PAD = 280, 24, 20, 12
+WIDTH, GAP, LINE, PAD = 276, 24, 20, 12
 PER_ROW = 4
 STRANDS = 30
 """How far a host's box is from the trunk below."""
@@ -111,15 +111,16 @@ class _Painter:
         if gateway.masquerade:
             out = ", ".join(map(str, gateway.masquerade))
             yield Line("plain", short(f"MASQUERADE out of VLAN {out}", MAX_TEXT))
-        yield Line("plain", f"FORWARD policy {gateway.forward_policy}")
+        if not self.topology.host(gateway.host).external:
+            yield Line("plain", f"FORWARD policy {gateway.forward_policy}")
 
     def _endpoints(self, host: Host) -> Iterator[Line]:
         own = [end for end in self.topology.endpoints if end.host == host.name]
-        single = len(own) <= MAX_ENDPOINTS
         for vlan in self.topology.vlans_of_host(host.name):
             look, ends = self.look(vlan), [end for end in own if end.vlan == vlan]
             on = f"{self.topology.subinterface(vlan)}, {self.topology.vlan(vlan).network}"
             yield Line("vlan", short(on, MAX_TEXT - 4), look=look)
+            single = len(own) <= MAX_ENDPOINTS or len(ends) == 1
             if not single:
                 state = together(self.state(end.name) for end in ends)
                 yield Line("node", many(len(ends), "endpoint"), look=look, state=state)
@@ -156,9 +157,9 @@ class _Painter:
                for vlan, _ in one.addresses}  # fmt: skip
         carried = own | set(self.topology.vlans_of_host(box.name))
         drawn = [vlan.id for vlan in self.topology.vlans if vlan.id in carried][:MAX_STRANDS]
-        first = box.x + (box.width - len(drawn) * (STRAND + 4)) // 2
+        first = box.x + (box.width - len(drawn) * (STRAND + 3)) // 2
         looks = enumerate(map(self.look, drawn))
-        return tuple((first + place * (STRAND + 4), down_to, look) for place, look in looks)
+        return tuple((first + place * (STRAND + 3), down_to, look) for place, look in looks)
 
     def words(self) -> Iterator[str]:
         for host in self.topology.hosts:
