@@ -200,9 +200,14 @@ def test_no_more_text_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_files_are_linked_by_names_that_a_browser_takes() -> None:
     """Of a name with `#` and `?` nothing is taken for something else."""
-    every = (reading("routed/a b#?%/x"),)
-    (node,) = readings.by_node(every, every)
-    assert node.kinds[0].readings[0].href == "evidence/routed-a%20b%23%3F%25-x.txt"
+    every = (
+        reading("routed/a b#?%/x", node="a"),
+        reading("routed/a/route-get/x", node="\udcff", kind="route-get"),
+    )
+    assert [node.kinds[0].readings[0].href for node in readings.by_node(every, every)] == [
+        "evidence/routed-a%20b%23%3F%25-x.txt",
+        "evidence/routed-%FF-route-get.txt",
+    ]
 
 
 TEXT_ON = {

@@ -100,7 +100,12 @@ def by_node(every: tuple[Evidence, ...], shown: tuple[Evidence, ...]) -> tuple[N
         built = []
         for name, entries in kinds.items():
             readings = tuple(
-                Reading(entry.name, places[entry.name], quote(files[entry.name]), entry.command)
+                Reading(
+                    entry.name,
+                    places[entry.name],
+                    quote(files[entry.name], errors="surrogateescape"),
+                    entry.command,
+                )
                 for entry in entries
             )
             texts = _texts(entries, room)
