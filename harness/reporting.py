@@ -19,6 +19,7 @@ from harness.diff.text import markdown, text
 from harness.errors import CannotCompare
 from harness.report import folder
 from harness.report.document import document
+from harness.report.html.render import html
 from harness.report.model import Run, RunReport
 
 TEXT = "diff.txt"
@@ -98,7 +99,8 @@ def write(
     directory: Path,
 ) -> Path:
     """Write the run folder; all that `harness judge` needs is in it, and `texts` by their path."""
-    extra = {"evidence/topology.yaml": head.topology_text, **texts}
+    page = {folder.PAGE: html(found, head.topology)}
+    extra = {"evidence/topology.yaml": head.topology_text, **page, **texts}
     return folder.write(found, captures, extra, directory)
 
 

@@ -82,7 +82,9 @@ def _middle(found: Explanation) -> list[str]:
         ]
     if found.verdict.cell.expectation.outcome is Outcome.REACHED:
         return [_direct(found.verdict)]
-    return [f"{word:14} {_tick(good=good)} {said}" for word, good, said in _proof(found.verdict)]
+    return [
+        f"{word:14} {_tick(good=good)} {said}" for word, good, said in proof_points(found.verdict)
+    ]
 
 
 def _steps(steps: FourSteps | None) -> Iterator[tuple[str, bool | None, str]]:
@@ -98,7 +100,7 @@ def _direct(verdict: Verdict) -> str:
     return f"direct, no router: {', '.join(nodes) or 'seen nowhere'}{arrived}"
 
 
-def _proof(verdict: Verdict) -> tuple[tuple[str, bool | None, str], ...]:
+def proof_points(verdict: Verdict) -> tuple[tuple[str, bool | None, str], ...]:
     """The points of the proof that a probe did not reach."""
     proof, cell_ = verdict.proof, verdict.cell
     control = f"{proof.control}, sent after it, arrived" if proof.control else "none arrived"

@@ -17,6 +17,7 @@ from harness.report.markdown import markdown
 from harness.report.model import SCHEMA, RunReport
 
 REPORT = "report.json"
+PAGE = "report.html"
 LATEST = "latest"
 _SHAPE = {"run": dict, "cells": list, "diagnoses": list, "evidence": dict, "leftovers": list}
 _JSON = json.JSONEncoder(separators=(",", ":"), default=str)

@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from harness.causes import Diagnosis
 from harness.flow import Cell, Ruling
+from harness.report.folder import PAGE
 from harness.report.model import RunReport
 from harness.report.summary import (
     MAX_NODES,
@@ -176,6 +177,7 @@ def _summary(report: RunReport, folder: str) -> str:
         (
             f"{coloured(ended)} {tally(report)}",
             _wrapped("; ".join(map(clean, facts))),
+            f"page: {clean(folder, 4096)}/{PAGE}",
             f"report: {clean(folder, 4096)}",
         )
     )

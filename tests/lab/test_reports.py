@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import jsonschema
@@ -267,7 +268,16 @@ def test_folder_is_whole(run: Run) -> None:
     assert names == {"latest", run.folder.name}
     assert (run.reports / "latest").is_symlink()
     there = {path.name for path in run.folder.iterdir()}
-    assert {"report.json", "report.md", "junit.xml", "evidence", "captures"} <= there
+    assert {"report.json", "report.md", "report.html", "junit.xml", "evidence", "captures"} <= there
+
+
+def test_every_link_of_the_page_leads_to_a_file(run: Run) -> None:
+    """What the page names beside it is beside it, under that name, and the page is small."""
+    page = (run.folder / "report.html").read_bytes()
+    found = {unquote(href) for href in re.findall(r'href="([^#"]+)"', page.decode())}
+    assert len(found) > len(run.document["evidence"]) / 2
+    assert {href for href in found if not (run.folder / href).exists()} == set()
+    assert len(page) < 2_000_000
 
 
 def test_one_capture_a_stage(run: Run) -> None:

@@ -47,7 +47,7 @@ def test_the_summary_counts_and_says_on_what() -> None:
     assert "\nPASS 297 cells: 297 proved, 0 failed, 0 unproved\n" in text
     assert "stages isolated, routed, undone; 12.3 s; VLAN datapath tc-bpf; firewall" in text
     assert "kernel 6.18.0" in text
-    assert text.endswith(f"report: {FOLDER}\n")
+    assert text.endswith(f"\npage: {FOLDER}/report.html\nreport: {FOLDER}\n")
 
 
 def test_failures_of_one_reason_are_told_once() -> None:
