@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from harness.causes import Code
 from harness.diagnosis import Lost, together
-from harness.diagnosis.diagnose import diagnose, look
+from harness.diagnosis.diagnose import Diagnosed, diagnose, look
 from harness.flow import Point, Ruling, Stage
 from harness.path import turned, way_back
 from harness.sightings import find
+from harness.topology import Topology
 from harness.verdict import judge
 from harness.walk import path
 from tests.unit import faults
 from tests.unit.labs import TUTORIAL, cells_of, shipped
-from tests.unit.play import play
-from tests.unit.sick import Readings, lab_of, rule
+from tests.unit.play import Fault, play
+from tests.unit.sick import Change, Readings, lab_of, rule
 from tests.unit.test_checks import nft, put
 from tests.unit.test_diagnose import DIRECT, ROUTED, diagnosed, of, of_link, only, unmasked
 from tests.unit.test_place import BBOX3, NOT_SENT, WAY, in_vain
@@ -23,47 +24,40 @@ PARENT = "routed-host1-to-bbox1-l2-unicast"
 DROP_ALL = nft("netdev", "ingress", {"drop": None}, dev="eth2.10")
 
 
-def test_a_leak_by_another_mode() -> None:
-    """Macvlan kept them apart, in another mode it does not."""
-    lab = shipped("macvlan-modes")
-    cell = "isolated-private1a-to-private1b-l2-broadcast"
+def isolated(lab: Topology, cell: str, change: Change, *wrong: Fault) -> Diagnosed:
+    """What is found of one cell of the stage isolated, in a lab that was changed."""
     known = cells_of(lab, Stage.ISOLATED)
-    record = play(lab, [known[cell]], faults.leaked(cell, Point("private1b", "eth0", "in")))
+    record = play(lab, [known[cell]], *wrong)
     sightings = find(record.frames, record.tokens)
     verdicts = judge(lab, record, sightings, known.values())
     lost = look(lab, record, sightings, verdicts)
-    change = of_link("private1b", "eth0", macvlan_mode="bridge")
     state = lab_of(change, lab, Stage.ISOLATED).state
-    found = diagnose(lab, Stage.ISOLATED, verdicts, lost, state.evidence)
+    return diagnose(lab, Stage.ISOLATED, verdicts, lost, state.evidence)
+
+
+def test_a_leak_by_another_mode() -> None:
+    """Macvlan kept them apart, in another mode it does not."""
+    cell = "isolated-private1a-to-private1b-l2-broadcast"
+    leak = faults.leaked(cell, Point("private1b", "eth0", "in"))
+    change = of_link("private1b", "eth0", macvlan_mode="bridge")
+    found = isolated(shipped("macvlan-modes"), cell, change, leak)
     assert only(found) == (Code.MACVLAN_MODE_ISOLATES, "private1b", "eth0 mode bridge")
 
 
 def test_a_leak_where_the_switch_may_send_back() -> None:
     """A hairpin port that the topology asks for is not what let it through."""
-    lab = shipped("macvlan-modes")
     cell = "isolated-bridge2a-to-private2a-l2-broadcast"
-    known = cells_of(lab, Stage.ISOLATED)
-    record = play(lab, [known[cell]], faults.leaked(cell, Point("private2a", "eth0", "in")))
-    sightings = find(record.frames, record.tokens)
-    verdicts = judge(lab, record, sightings, known.values())
-    lost = look(lab, record, sightings, verdicts)
-    state = lab_of(lambda _: None, lab, Stage.ISOLATED).state
-    found = diagnose(lab, Stage.ISOLATED, verdicts, lost, state.evidence)
+    leak = faults.leaked(cell, Point("private2a", "eth0", "in"))
+    found = isolated(shipped("macvlan-modes"), cell, lambda _: None, leak)
     assert only(found)[0] is Code.UNKNOWN
 
 
 def test_a_leak_by_a_host_that_routes() -> None:
     """Nobody must route in the stage isolated."""
     cell = "isolated-bbox1-to-bbox4-icmp"
-    known = cells_of(TUTORIAL, Stage.ISOLATED)
     leak = (faults.stray_out(cell, "bbox1"), faults.leaked(cell, Point("bbox4", "eth0", "in")))
-    record = play(TUTORIAL, [known[cell]], *leak)
-    sightings = find(record.frames, record.tokens)
-    verdicts = judge(TUTORIAL, record, sightings, known.values())
-    lost = look(TUTORIAL, record, sightings, verdicts)
     change = of("host1", "conf", **{"net.ipv4.ip_forward": "1"})
-    state = lab_of(change, TUTORIAL, Stage.ISOLATED).state
-    found = diagnose(TUTORIAL, Stage.ISOLATED, verdicts, lost, state.evidence)
+    found = isolated(TUTORIAL, cell, change, *leak)
     assert only(found) == (Code.EXTRA_HOP, "host1", "net.ipv4.ip_forward")
 
 
