@@ -158,7 +158,7 @@ def test_what_an_exec_printed_before_its_answer_was_read_is_not_lost(
 
     monkeypatch.setattr(http.client.HTTPResponse, "begin", late)
     script = "echo one; echo two; sleep 0.1; echo three; echo four >&2"
-    said = execution.ping([("bbox1", "host1", script)], [])
+    said = execution.ping([("bbox1", "host1", script, "bbox1")], [])
     assert said == [{"node": "bbox1", "out": "one\ntwo\nthree\nfour\n"}]
 
 
