@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import re
 
-COMMENT = re.compile(r" -m comment --comment macvlan-harness-[0-9a-f]+(?= )")
+MARK = re.compile(r"macvlan-harness-[0-9a-f]+")
+COMMENT = re.compile(rf" -m comment --comment {MARK.pattern}(?= )")
 
 
 def mark(run: str) -> str:
     """The mark of a run. iptables-save prints it without quotes."""
     return f"macvlan-harness-{run}"
+
+
+def is_one(alias: str) -> bool:
+    """Whether a link's alias is the mark of a run."""
+    return MARK.fullmatch(alias) is not None
 
 
 def without(rule: str) -> str:

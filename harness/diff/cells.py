@@ -79,9 +79,9 @@ def _point(hop: Document) -> tuple[str, str, str]:
 
 
 def _way(path: list[Document]) -> str:
-    """Its points without what both ends of a cell make different: routers, hosts and switch."""
-    inner = [f"{hop['node']}:{hop['interface']} ({hop['direction']})" for hop in path]
-    return " ".join(inner) or "nowhere"
+    """Its points, in their order."""
+    points = [f"{hop['node']}:{hop['interface']} ({hop['direction']})" for hop in path]
+    return " ".join(points) or "nowhere"
 
 
 def _only(before: dict[str, Document], after: dict[str, Document]) -> Iterator[Change]:

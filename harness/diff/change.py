@@ -13,7 +13,7 @@ class Change:
     """One thing that is not as it was, however many cells or stages it shows in."""
 
     kind: str
-    """`cell` `path` `fact` `run` `timing` `only-old` `only-new`."""
+    """`cell` `path` `fact` `run` `only-old` `only-new`."""
     what: str
     """Of which quantity: `gateway firewall: filter FORWARD`, `TTL`, `kernel`."""
     old: str

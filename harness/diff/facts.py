@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from harness import marks
 from harness.diff.change import Change
+from harness.normal import no_counters, no_flows
 
 Facts = dict[str, str]
 NONE = "-"
@@ -17,13 +19,12 @@ NONE = "-"
 
 
 def links(parsed: list[dict[str, Any]]) -> Facts:
-    """Each attribute of each interface. MACs that matter are those that paths have."""
-    left_out = {"name", "index", "mac", "rx_dropped", "tx_dropped", "promiscuity", "state"}
+    """Each attribute of each interface, but a run's mark. MACs that matter are those of paths."""
     return {
-        f"{link['name']} {key}": _text(value)
-        for link in parsed
+        f"{link['name']} {key}": _text(None if marks.is_one(str(value)) else value)
+        for link in no_counters(parsed)
         for key, value in link.items()
-        if key not in left_out
+        if key not in ("name", "index", "mac")
     } | {str(link["name"]): "there" for link in parsed}
 
 
@@ -54,15 +55,14 @@ def firewall(parsed: list[dict[str, Any]]) -> Facts:
     for line in parsed:
         if "rule" in line or line["policy"] not in ("ACCEPT", "-"):
             chain = f"{line.get('backend', '')} {line['table']} {line['chain']}".strip()
-            found.setdefault(chain, []).append(line.get("rule") or f"policy {line['policy']}")
+            rule = marks.without(line["rule"]) if "rule" in line else f"policy {line['policy']}"
+            found.setdefault(chain, []).append(rule)
     return {chain: "; ".join(rules) for chain, rules in found.items()}
 
 
 def sysctls(parsed: Mapping[str, Any]) -> Facts:
     """Each of them, but how many flows happened to be tracked."""
-    return {
-        key: str(value) for key, value in parsed.items() if not key.endswith("nf_conntrack_count")
-    }
+    return {key: str(value) for key, value in no_flows(dict(parsed)).items()}
 
 
 RULES: dict[str, Callable[[Any], Facts]] = {

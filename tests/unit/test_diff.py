@@ -130,6 +130,7 @@ def test_runs_of_other_kernels_and_tools() -> None:
 LINK = {"name": "eth2", "index": 3, "mac": "02:00:00:00:00:01", "mtu": 1500, "state": "UP"}
 ROUTE = {"dst": "default", "via": "172.16.10.1", "interface": "eth0"}
 RULE = {"table": "filter", "chain": "FORWARD", "rule": "-A FORWARD -j DROP"}
+MARKED = " -m comment --comment macvlan-harness-"
 POLICY = {"table": "filter", "chain": "FORWARD", "policy": "ACCEPT"}
 NEIGHBOUR = {"address": "172.16.10.1", "mac": "02:00:00:00:00:01", "state": "STALE"}
 ROWS: dict[str, tuple[str, Any, Any, list[tuple[str, str, str]]]] = {
@@ -170,6 +171,18 @@ ROWS: dict[str, tuple[str, Any, Any, list[tuple[str, str, str]]]] = {
     "a sysctl": (
         "sysctls", {"a": "1", "net.netfilter.nf_conntrack_count": "4"}, {"a": "2"},
         [("sysctls: a", "1", "2")],
+    ),
+    "the mark of a link": (
+        "links", [LINK | {"alias": "macvlan-harness-1a"}], [LINK | {"alias": "macvlan-harness-2b"}],
+        [],
+    ),
+    "another alias": (
+        "links", [LINK | {"alias": "uplink"}], [LINK | {"alias": "trunk"}],
+        [("links: eth2 alias", "uplink", "trunk")],
+    ),
+    "the mark of a rule": (
+        "firewall", [RULE | {"rule": RULE["rule"].replace(" -j", f"{MARKED}1a -j")}],
+        [RULE | {"rule": RULE["rule"].replace(" -j", f"{MARKED}2b -j")}], [],
     ),
     "flows of the run itself": ("conntrack", [1], [2], []),
 }  # fmt: skip
