@@ -6,6 +6,7 @@ nothing of a network.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ from harness.diff.change import Change
 from harness.normal import no_counters, no_flows
 
 Facts = dict[str, str]
+RESOLVER = "127.0.0.11"
+"""Docker's, in each container; it listens on ports that the kernel chooses."""
+OF_RESOLVER = re.compile(r"(--sport |--to-destination 127\.0\.0\.11:)\d+")
 NONE = "-"
 """What stands for a fact that is not there."""
 
@@ -24,7 +28,7 @@ def links(parsed: list[dict[str, Any]]) -> Facts:
         f"{link['name']} {key}": _text(None if marks.is_one(str(value)) else value)
         for link in no_counters(parsed)
         for key, value in link.items()
-        if key not in ("name", "index", "mac")
+        if key not in ("name", "index", "parent_index", "mac")
     } | {str(link["name"]): "there" for link in parsed}
 
 
@@ -55,9 +59,15 @@ def firewall(parsed: list[dict[str, Any]]) -> Facts:
     for line in parsed:
         if "rule" in line or line["policy"] not in ("ACCEPT", "-"):
             chain = f"{line.get('backend', '')} {line['table']} {line['chain']}".strip()
-            rule = marks.without(line["rule"]) if "rule" in line else f"policy {line['policy']}"
+            rule = _lasting(line["rule"]) if "rule" in line else f"policy {line['policy']}"
             found.setdefault(chain, []).append(rule)
     return {chain: "; ".join(rules) for chain, rules in found.items()}
+
+
+def _lasting(rule: str) -> str:
+    """A rule without the mark of a run, and the ports that Docker's resolver happens to get."""
+    ports = OF_RESOLVER.sub(r"\1PORT", rule) if RESOLVER in rule else rule
+    return marks.without(ports)
 
 
 def sysctls(parsed: Mapping[str, Any]) -> Facts:

@@ -184,6 +184,12 @@ ROWS: dict[str, tuple[str, Any, Any, list[tuple[str, str, str]]]] = {
         "firewall", [RULE | {"rule": RULE["rule"].replace(" -j", f"{MARKED}1a -j")}],
         [RULE | {"rule": RULE["rule"].replace(" -j", f"{MARKED}2b -j")}], [],
     ),
+    "the ports of Docker's resolver": (
+        "firewall",
+        [RULE | {"rule": "-A X -s 127.0.0.11/32 -p tcp --sport 38511 -j SNAT --to-source :53"}],
+        [RULE | {"rule": "-A X -s 127.0.0.11/32 -p tcp --sport 37419 -j SNAT --to-source :53"}],
+        [],
+    ),
     "flows of the run itself": ("conntrack", [1], [2], []),
 }  # fmt: skip
 
