@@ -63,6 +63,7 @@ class Code(StrEnum):
     MTU_MISMATCH = "mtu-mismatch"
     L4_FILTERED = "l4-filtered"
     SERVICE_REFUSED = "service-refused"
+    IPSEC_POLICY_BLOCK = "ipsec-policy-block"
     TTL_EXPIRED = "ttl-expired"
     BRIDGE_NETFILTER = "bridge-netfilter"
     CONNTRACK_FULL = "conntrack-full"

@@ -20,8 +20,8 @@ from harness.topology import Topology
 from harness.worker import calls
 
 KINDS = (
-    "links", "macvlan", "addresses", "neighbours", "tables", "rules", "conf", "tc", "firewall",
-    "nftables", "counters",
+    "links", "macvlan", "addresses", "neighbours", "tables", "rules", "conf", "tc", "xfrm",
+    "firewall", "nftables", "counters",
 )  # fmt: skip
 """What is read of every node that has a part in what failed."""
 COUNTING = ("firewall", "nftables", "counters")

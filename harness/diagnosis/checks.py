@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.causes import Code
-from harness.diagnosis import containers, links, outcomes, reverse, routing, stack, traffic, unsent
+from harness.diagnosis import (
+    containers,
+    ipsec,
+    links,
+    outcomes,
+    reverse,
+    routing,
+    stack,
+    traffic,
+    unsent,
+)
 from harness.diagnosis.filtering import Flow, family_of
 from harness.diagnosis.place import Kind
 from harness.diagnosis.scene import Checks, Finding, Scene, assigned
@@ -73,13 +83,18 @@ def _route(scene: Scene) -> Finding | None:
 def _output(scene: Scene) -> Finding | None:
     node = scene.place.node
     out = scene.lab.interface(node, scene.place.vlan)
-    return stack.filtered(scene, node, replace(scene.place.flow, oif=out), stack.OUT)
+    flow = replace(scene.place.flow, oif=out)
+    return stack.filtered(scene, node, flow, stack.OUT) or ipsec.blocked(
+        scene, node, flow, ipsec.OUT
+    )
 
 
 def _input(scene: Scene) -> Finding | None:
     node = scene.place.node
     flow = replace(scene.place.flow, iif=scene.interface)
-    return stack.filtered(scene, node, flow, stack.INTO)
+    return stack.filtered(scene, node, flow, stack.INTO) or ipsec.blocked(
+        scene, node, flow, ipsec.IN
+    )
 
 
 def _answer_route(scene: Scene) -> Finding | None:
@@ -93,11 +108,17 @@ def _answer_output(scene: Scene) -> Finding | None:
         return None
     node = scene.place.node
     flow = replace(scene.reply(), oif=scene.interface)
-    return stack.filtered(scene, node, flow, stack.OUT)
+    return stack.filtered(scene, node, flow, stack.OUT) or ipsec.blocked(
+        scene, node, flow, ipsec.OUT
+    )
 
 
 def _through(scene: Scene) -> Finding | None:
-    return stack.filtered(scene, scene.place.node, stack.through(scene), stack.THROUGH)
+    node = scene.place.node
+    # A policy is asked of what came in, as NAT had not changed it yet.
+    return stack.filtered(scene, node, stack.through(scene), stack.THROUGH) or ipsec.blocked(
+        scene, node, scene.place.flow, ipsec.FORWARD
+    )
 
 
 def _routed(scene: Scene) -> Finding | None:
@@ -293,7 +314,7 @@ _ADDRESS = (
 _ROUTES = (Code.POLICY_RULE_DIVERTS, Code.ROUTE_BLACKHOLE, Code.DEFAULT_ROUTE_MISSING,
            Code.DEFAULT_ROUTE_WRONG)  # fmt: skip
 _RULES = (Code.RAW_DROP, Code.MANGLE_DROP, Code.L4_FILTERED, Code.CONNTRACK_INVALID,
-          Code.REJECTED_BY_RULE)  # fmt: skip
+          Code.REJECTED_BY_RULE, Code.IPSEC_POLICY_BLOCK)  # fmt: skip
 _FORWARDING = (Code.FORWARD_POLICY_DROP, Code.FORWARD_RULE_DROP, Code.FORWARD_RULE_MISSING,
                Code.RULE_ORDER, Code.WRONG_INTERFACE_IN_RULE)  # fmt: skip
 _NEIGHBOUR = (routing.neighbour, (Code.STALE_NEIGHBOUR, Code.DUPLICATE_ADDRESS,
@@ -315,6 +336,7 @@ _QUEUE = (_no_queue, (Code.BROADCAST_LOST_TO_MACVLAN,))
 _BACK = (_sent_back, (Code.MACVLAN_PARENT_ISOLATION,))
 _NO_PORT = (unsent.no_port, (Code.PROBE_NOT_SENT,))
 _NO_ROOM = (unsent.full_queue, (Code.PROBE_NOT_SENT,))
+_SHOT = (unsent.shot, (Code.OUTPUT_DROP,))
 _RETURNED = (reverse.path, (Code.RP_FILTER_DROP,))
 
 FIRST: dict[Kind, Checks] = {
@@ -328,7 +350,8 @@ FIRST: dict[Kind, Checks] = {
 THEN: dict[Kind, Checks] = {
     Kind.SENDER: (
         _NO_PORT, _ADDRESS, _TWICE, _MACS, (_route, _ROUTES),
-        (_output, (Code.OUTPUT_DROP, *_RULES)), _ARP, _NEIGHBOUR, _NO_ROOM, _BELOW, _LARGE, _FULL,
+        (_output, (Code.OUTPUT_DROP, *_RULES)), _ARP, _NEIGHBOUR, _NO_ROOM, _SHOT,
+        _BELOW, _LARGE, _FULL,
     ),
     Kind.WIRE: (
         _MACS, _NEIGHBOUR, (_mode, (Code.MACVLAN_MODE_ISOLATES,)), _QUEUE, _LARGE, _BELOW, _BACK,
@@ -341,7 +364,8 @@ THEN: dict[Kind, Checks] = {
     Kind.RECEIVER: (
         _NEIGHBOUR, _MACS, _ARP, (_input, (Code.INPUT_DROP, *_RULES)), _RETURNED,
         (_echo_ignored, (Code.L4_FILTERED,)), (_answer_route, _ROUTES),
-        (_answer_output, (Code.OUTPUT_DROP, *_RULES)), _NO_ROOM, _ATTACHED, _LARGE, _BELOW, _TWICE,
+        (_answer_output, (Code.OUTPUT_DROP, *_RULES)), _NO_ROOM, _SHOT, _ATTACHED, _LARGE,
+        _BELOW, _TWICE,
         (_proxied, (Code.PROXY_ARP_LEAK,)), _FULL,
     ),
 }  # fmt: skip

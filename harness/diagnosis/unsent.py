@@ -50,3 +50,23 @@ def full_queue(scene: Scene) -> Finding | None:
     message = f"the queue of {node}'s {name} has dropped {one['dropped']} frames: {text(one)}"
     shown = scene.state.cite(node, "tc")
     return Finding(Code.PROBE_NOT_SENT, node, text(one), message, removal(one), shown)
+
+
+def shot(scene: Scene) -> Finding | None:
+    """Whether somebody's tc filter may drop what should leave the node's interface there.
+
+    What the filter looks for nobody can read; that the packet was to leave, and nobody saw it on
+    the interface, is what it does.
+    """
+    node, name = scene.place.node, scene.interface
+    filters = (
+        one
+        for one in scene.state.filters(node)
+        if one["filter"] and (one["interface"], one["direction"]) == (name, "egress")
+    )
+    one = next(filters, None)
+    if one is None:
+        return None
+    message = f"a filter drops what {node} sends by {name}, and nothing else can be it: {text(one)}"
+    shown = scene.state.cite(node, "tc")
+    return Finding(Code.OUTPUT_DROP, node, text(one), message, removal(one), shown)

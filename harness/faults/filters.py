@@ -77,6 +77,17 @@ def own_rule(node: str, line: str) -> Alter:
     return alter
 
 
+def xfrm(node: str, selector: str, way: str, line: str) -> Change:
+    """Add an IPsec policy that blocks (ip-xfrm(8)): to packets it is a rule that drops."""
+    head = (node, "ip", "xfrm", "policy")
+    words = (*selector.split(), "dir", way)
+    return Change(
+        ((*head, "add", *words, "action", "block"),),
+        ((*head, "delete", *words),),
+        own_rule(node, line),
+    )
+
+
 def lost_in(node: str, name: str, lost: Lost) -> Alter:
     """What comes in at a link is lost."""
     return lambda state: state.link((node, name)).loses_in.append(lost)

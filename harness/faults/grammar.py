@@ -148,11 +148,23 @@ def _tag(dice: random.Random) -> Drawn:
     return about, f"{about} {vlan} -> {made}", retagged("switch", port, vlan, made)
 
 
+def _ipsec(dice: random.Random) -> Drawn:
+    """A policy that blocks: of an endpoint what it sends or gets, of the gateway what it routes."""
+    node = dice.choice((GATEWAY, *ENDPOINTS))
+    way = "fwd" if node == GATEWAY else dice.choice(("in", "out"))
+    protocol = dice.choice(("", *(f" proto {one}" for one in PROTOCOLS)))
+    selector = f"src 172.16.{dice.choice(VLANS)}.0/24 dst 172.16.{dice.choice(VLANS)}.0/24"
+    about = f"{node}: ipsec {way}"
+    change = filters.xfrm(node, f"{selector}{protocol}", way, "")
+    return about, f"{about} {selector}{protocol}", change
+
+
 def _mtu(dice: random.Random) -> Drawn:
     node, octets = dice.choice(list(ENDPOINTS)), dice.choice((1000, 1400, 1499))
     return f"{node}: mtu", f"{node}: mtu {octets}", do.mtu(node, "eth0", octets)
 
 
 KINDS: tuple[Callable[[random.Random], Drawn], ...] = (
-    _rule, _rule, _own_table, _sysctl, _route, _route_of_gateway, _neighbour, _link, _tag, _mtu,
+    _rule, _rule, _own_table, _sysctl, _route, _route_of_gateway, _neighbour, _link, _tag, _ipsec,
+    _mtu,
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from harness.causes import Code
 from harness.faults import change as do
 from harness.faults import filters
@@ -15,6 +17,8 @@ FORWARD = (f"{TO_20} {REPLIES}", f"{TO_10} {REPLIES}", f"{TO_20} -j ACCEPT", f"{
 """The rules of the chain FORWARD, in their order."""
 NAT_10, NAT_20 = (f"POSTROUTING -o {name} -j MASQUERADE" for name in (IN10, IN20))
 BBOX4 = "172.16.20.11"
+UDP_IS_SHOT = f"4,48 0 0 23,21 0 1 {socket.IPPROTO_UDP},6 0 0 2,6 0 0 4294967295,"
+"""Classic BPF as tc-bpf(8) has it: TC_ACT_SHOT if octet 23 of a frame, IPv4's protocol, is UDP."""
 OWN_CHAIN = (
     "add table ip fault; "
     "add chain ip fault c { type filter hook forward priority 10; policy drop; }"
@@ -158,6 +162,49 @@ FORWARDING = (
         filters.nft("bbox4", "ip", "output priority 0;", "ip daddr 172.16.20.1 drop",
                filters.own_rule("bbox4", "-A OUTPUT -d 172.16.20.1 -j DROP")),
         (Code.OUTPUT_DROP,),
+    ),
+    Fault(
+        "output-drop-of-tc",
+        "A tc filter drops what bbox2 sends of UDP, before anybody sees it on its interface.",
+        do.Change(
+            (("bbox2", "tc", "qdisc", "add", "dev", "eth0", "clsact"),
+             ("bbox2", "tc", "filter", "add", "dev", "eth0", "egress", "bpf", "bytecode",
+              UDP_IS_SHOT, "direct-action")),
+            (("bbox2", "tc", "qdisc", "delete", "dev", "eth0", "clsact"),),
+            filters.lost_out("bbox2", "eth0", lambda packet: packet.ip_proto == socket.IPPROTO_UDP),
+        ),
+        (Code.OUTPUT_DROP,),
+    ),
+    Fault(
+        "ipsec-policy-block",
+        "An IPsec policy of the gateway blocks what goes from VLAN 10 into VLAN 20.",
+        filters.xfrm(GATEWAY, "src 172.16.10.0/24 dst 172.16.20.0/24", "fwd",
+                     "-A PREROUTING -s 172.16.10.0/24 -d 172.16.20.0/24 -j DROP"),
+        (Code.IPSEC_POLICY_BLOCK,),
+    ),
+    Fault(
+        "ipsec-policy-block-of-source",
+        "An IPsec policy of bbox1 blocks UDP that bbox1 sends to VLAN 20.",
+        filters.xfrm("bbox1", "src 172.16.10.10/32 dst 172.16.20.0/24 proto udp", "out",
+                     "-A OUTPUT -d 172.16.20.0/24 -p udp -j DROP"),
+        (Code.IPSEC_POLICY_BLOCK,),
+    ),
+    Fault(
+        "ipsec-policy-block-of-tcp",
+        "An IPsec policy of bbox3 blocks TCP that comes in.",
+        filters.xfrm("bbox3", "src 0.0.0.0/0 dst 172.16.10.11/32 proto tcp", "in",
+                     "-A INPUT -p tcp -j DROP"),
+        (Code.IPSEC_POLICY_BLOCK,),
+    ),
+    Fault(
+        "ipsec-policy-block-by-default",
+        "bbox4 lets nothing in that no IPsec policy speaks of.",
+        do.Change(
+            (("bbox4", "ip", "xfrm", "policy", "setdefault", "in", "block"),),
+            (("bbox4", "ip", "xfrm", "policy", "setdefault", "in", "accept"),),
+            filters.own_rule("bbox4", "-A INPUT -j DROP"),
+        ),
+        (Code.IPSEC_POLICY_BLOCK,),
     ),
     Fault(
         "rejected-by-rule",

@@ -15,7 +15,7 @@ from typing import Any, Callable
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from harness.worker import namespaces, netlink, process
+from harness.worker import ipsec, namespaces, netlink, process
 
 NETLINK_NETFILTER = 12
 TABLE_GET = (10 << 8) | 1
@@ -278,6 +278,7 @@ READERS: dict[str, tuple[str, Callable[[str], Parsed]]] = {
     "conf": ("sysctl net.ipv4.conf net.ipv6.conf", _conf),
     "nftables": ("nft --json --handle list ruleset", _nftables),
     "tc": ("tc qdisc show; tc filter show dev INTERFACE ingress", _traffic_control),
+    "xfrm": ("ip xfrm policy show; ip xfrm policy getdefault", ipsec.policies),
     "macvlan": ("ip -details link show type macvlan", _macvlan),
     "counters": ("nstat -az; cat /proc/net/stat/nf_conntrack", _counters),
 }

@@ -76,3 +76,24 @@ def test_a_queue_without_room(at: Any) -> None:
 def test_a_queue_that_dropped_nothing_there_is_no_cause(more: dict[str, Any]) -> None:
     """Whoever shapes what leaves does not drop it; filters are asked about elsewhere."""
     assert found(AT_SENDER, queue(**more))[0] is None
+
+
+FILTER = {"interface": "eth0", "direction": "egress", "kind": "bpf", "filter": True, "name": None,
+          "preference": 49152}  # fmt: skip
+
+
+@pytest.mark.parametrize("at", [AT_SENDER, AT_RECEIVER])
+def test_a_filter_where_it_should_have_left(at: Any) -> None:
+    """What a node sends or answers was not seen on its interface, and a tc filter is there."""
+    finding, lab = found(at, queue(**FILTER))
+    assert finding is not None
+    assert (finding.code, finding.node) == (Code.OUTPUT_DROP, at.node)
+    assert finding.subject == "dev eth0 egress pref 49152 bpf"
+    assert finding.fix == "tc filter delete dev eth0 egress pref 49152"
+    assert {lab.state.by_name[name].kind for name in finding.shown} == {"tc"}
+
+
+@pytest.mark.parametrize("more", [{"direction": "ingress"}, {"interface": "eth1"}])
+def test_a_filter_elsewhere_drops_nothing_there(more: dict[str, Any]) -> None:
+    """Of what comes in, or on another interface."""
+    assert found(AT_SENDER, queue(**{**FILTER, **more}))[0] is None
