@@ -23,6 +23,8 @@ from harness.worker import calls, rounds
 
 ROUND_S = 0.02
 """How long machines answer and drain before it is asked whether all is there."""
+APART = 2
+"""So many times as long as on one machine nothing may move before a wait is given up."""
 BEAT_S = 10.0
 """How often machines hear of their controller; see `worker.keeping`."""
 SAMPLES = 3
@@ -305,7 +307,7 @@ class Fleet:
             self._send(first)
             self._every(rounds.serve, self._floor_s, True)
         self._send(controls)
-        self._wait(wave["deadline"], wave["quiet"])
+        self._wait(wave["deadline"], APART * wave["quiet"])
         closed = self._every(rounds.close_wave, wave["name"], wave["quiet"])
         sent = [(probe, t_ns - ahead[name], refusal)
                 for name, said in closed.items()

@@ -54,6 +54,9 @@ ROUTE = struct.Struct("=BB10x")
 IFF_NOARP = 0x80
 """<linux/if.h>."""
 
+TOLD_ELSEWHERE = ("IFLA_AF_SPEC", "IFLA_STATS")
+"""Of a link: its sysctls, which are readings of their own, and IFLA_STATS64 in 32 bits."""
+
 MAIN_TABLE = 254
 """RT_TABLE_MAIN of <linux/rtnetlink.h>."""
 RTM_F_CLONED = 0x200
@@ -266,8 +269,14 @@ def _sysctls(node: str) -> tuple[Any, str]:
 
 
 def _raw(messages: list[Any]) -> str:
-    """Netlink messages as JSON, a message a line."""
-    return "".join(json.dumps(message, default=str) + "\n" for message in messages)
+    """Netlink messages as JSON, a message a line, without what is told elsewhere."""
+    return "".join(json.dumps(_brief(message), default=str) + "\n" for message in messages)
+
+
+def _brief(message: Any) -> dict[str, Any]:
+    """A message without attributes that cost more to decode than all others of a link."""
+    said = [one for one in message.get("attrs", ()) if one[0] not in TOLD_ELSEWHERE]
+    return {**message, "attrs": said}
 
 
 _READERS: dict[str, tuple[str, Callable[[str], tuple[Any, str]]]] = {

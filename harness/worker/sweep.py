@@ -21,6 +21,8 @@ from harness.worker.taps import Sighting, Tap, absent, close, keep_stamping, now
 
 BATCH = 64
 """Probes sent between two drains, so that no tap's buffer and no macvlan queue overflows."""
+LOOKS = 3
+"""So many times in a row nothing must have moved before a wait is given up."""
 
 Plan = dict[str, Any]
 
@@ -116,12 +118,17 @@ class Sweeping:
         return len(self._senders.awaited.pending)
 
     def wait(self, deadline: float, quiet: float) -> None:
-        """Answer and drain until all that is awaited has come, or nothing moves any more."""
-        end = time.monotonic() + deadline
-        while self.pending:
-            left = min(quiet, end - time.monotonic())
-            if left <= 0 or not self.serve(left):
+        """Answer and drain until all that is awaited has come, or nothing moves any more.
+
+        It takes several looks in a row at which nothing has moved: a machine that stood still
+        during one of them may have had no time for what was under way.
+        """
+        end, still = time.monotonic() + deadline, 0
+        while self.pending and still < LOOKS:
+            left = min(quiet / LOOKS, end - time.monotonic())
+            if left <= 0:
                 return
+            still = 0 if self.serve(left) else still + 1
 
     def close_wave(self, name: str, quiet: float) -> dict[str, Any]:
         """End a wave: what was sent in it, what was heard of it, and the neighbours at its end."""
