@@ -5,6 +5,8 @@ Every verb imports what it needs when it runs, so that help and `list` answer at
 
 from __future__ import annotations
 
+import click
+
 from harness.cli import (
     causes,
     clean,
@@ -48,6 +50,7 @@ verbs = (
 )
 for verb in verbs:
     cli.add_command(verb)
+click.version_option(package_name="macvlan-harness")(cli)
 
 
 def main() -> None:

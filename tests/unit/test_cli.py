@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -95,6 +96,13 @@ def test_what_cannot_be_used_is_exit_code_2(arguments: tuple[str, ...]) -> None:
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
+
+
+def test_version_is_the_packages() -> None:
+    """What a report of a mistake has to name."""
+    said = _run("--version")
+    assert said.returncode == 0
+    assert said.stdout == f"harness, version {version('macvlan-harness')}\n"
 
 
 @pytest.mark.parametrize("verb", sorted(cli.commands))
