@@ -224,7 +224,7 @@ TEXT_ON = {
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_text_can_be_read_on_its_ground(scheme: int) -> None:
     """Every text has the contrast of WCAG 2.1 AA, 4.5 to 1, in both schemes (its 1.4.3)."""
-    style = resources.files("harness.report.html").joinpath("page.css").read_text()
+    style = resources.files("harness.report.html").joinpath("base.css").read_text()
     blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
     colours = dict(re.findall(r"--([a-z-]+): #([0-9a-f]{6})", blocks[scheme]))
     for text, grounds in TEXT_ON.items():

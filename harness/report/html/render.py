@@ -1,30 +1,17 @@
-"""The page itself: the template filled, and nothing in it that a browser would act on.
-
-Every value is made visible (`visible`) and then escaped, whatever it is and wherever it stands. The
-page has no script, and its policy lets a browser load nothing and run nothing: only the one style
-sheet in it counts, by its digest.
-"""
+"""The page of a run: its template, filled."""
 
 from __future__ import annotations
 
-import base64
 import functools
-import hashlib
-from importlib import resources
-from typing import TYPE_CHECKING, Any
 
 from harness.report.html import cells, drawing, overview, readings, states
+from harness.report.html.skeleton import fill
 from harness.report.model import RunReport
 from harness.report.summary import legend, remedy
 from harness.topology import Topology
 
-if TYPE_CHECKING:
-    from jinja2 import Template
-
-MARKS = states.MARKS
+STYLES = ("base.css", "page.css")
 TITLES = {"pass": "PASS", "fail": "FAIL", "error": "UNPROVED"}
-KEPT = "\n\t"
-"""What is not printable and yet no danger: it lays a text out."""
 
 
 def html(report: RunReport, topology: Topology) -> str:
@@ -33,11 +20,10 @@ def html(report: RunReport, topology: Topology) -> str:
     pairs = cells.by_pair(told)
     shown = readings.listed(report.evidence, (name for one in told for name in one.evidence))
     grids = overview.grids(report)
-    style = _file("page.css")
-    return _template().render(
+    return fill(
+        "page.html.jinja",
+        STYLES,
         once=functools.cache(lambda macro, values: macro(values)),
-        policy=policy(style),
-        style=_markup(style),
         title=TITLES[report.exit],
         report=report,
         run=report.run,
@@ -56,48 +42,4 @@ def html(report: RunReport, topology: Topology) -> str:
         unlisted=len(report.evidence) - len(shown),
         nodes=readings.by_node(report.evidence, shown),
         facts=overview.facts(report),
-        marks=MARKS,
     )
-
-
-def policy(style: str) -> str:
-    """The page's Content-Security-Policy: nothing from anywhere but this style sheet."""
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-
-
-def visible(value: Any) -> Any:
-    """An outside string with every character that is not to be seen as its escape.
-
-    Control characters, marks that turn the direction of writing, surrogates: what is read is what
-    is there.
-    """
-    if not isinstance(value, str) or value.isprintable() or hasattr(value, "__html__"):
-        return value
-    return "".join(c if c.isprintable() or c in KEPT else ascii(c)[1:-1] for c in value)
-
-
-def _file(name: str) -> str:
-    return resources.files("harness.report.html").joinpath(name).read_text("utf-8")
-
-
-def _markup(text: str) -> Any:
-    from markupsafe import Markup
-
-    return Markup(text)  # noqa: S704 - our own style sheet; an escaped one would be none
-
-
-@functools.cache
-def _template() -> Template:
-    """The template, compiled once; Jinja2 is imported when a run is over, and not before."""
-    from jinja2 import Environment, StrictUndefined
-
-    made = Environment(
-        autoescape=True,
-        finalize=visible,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return made.from_string(_file("page.html.jinja"))
