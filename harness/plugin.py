@@ -319,7 +319,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         from harness.report.text import terminal
 
         terminalreporter.write_sep("=", "lab")
-        write(terminal(finished.report, str(finished.folder), terminalreporter.hasmarkup))
+        colour = terminalreporter.hasmarkup
+        write(terminal(finished.report, str(finished.folder), colour, finished.pageless))
         if terminalreporter.config.option.lab_keep:
             write(kept_line(finished.kept, stash[SESSION].topology.endpoints[0].name))
         if finished.compared:

@@ -21,6 +21,7 @@ from harness.report import folder
 from harness.report.document import document
 from harness.report.html.render import html
 from harness.report.model import Run, RunReport
+from harness.report.summary import clean
 
 TEXT = "diff.txt"
 """Of a run folder: what changed since the baseline."""
@@ -99,9 +100,22 @@ def write(
     directory: Path,
 ) -> Path:
     """Write the run folder; all that `harness judge` needs is in it, and `texts` by their path."""
-    page = {folder.PAGE: html(found, head.topology)}
-    extra = {"evidence/topology.yaml": head.topology_text, **page, **texts}
+    extra = {"evidence/topology.yaml": head.topology_text, **texts}
     return folder.write(found, captures, extra, directory)
+
+
+def add_page(head: Head, found: RunReport, target: Path) -> str:
+    """Add the page to a run folder, which is whole without it; why there is none, if there is none.
+
+    The page is a view of what is written already: whatever is wrong with it costs a run nothing.
+    """
+    try:
+        folder.add(target, folder.PAGE, html(found, head.topology))
+    except Exception as error:  # noqa: BLE001 - told, and the run counts as it ended
+        return (
+            f"none could be made ({type(error).__name__}: {clean(str(error))}); the rest is whole"
+        )
+    return ""
 
 
 def recorded(records: Mapping[str, bytes]) -> dict[str, str]:

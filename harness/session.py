@@ -44,6 +44,8 @@ class Finished:
     """The name of the lab, if it is still up."""
     compared: str = ""
     """What changed since the baseline, for a person; empty if there is none."""
+    pageless: str = ""
+    """Why the folder has no page, if it has none."""
 
 
 class Session:
@@ -188,7 +190,9 @@ class Session:
         compared = reporting.compared(self.baseline, report) if self.baseline else {}
         texts = reporting.recorded(self._conductor.records) | compared
         folder = reporting.write(self.head, report, self._conductor.captures, texts, reports)
-        return Finished(report, folder, self._source.kept(), compared.get(reporting.TEXT, ""))
+        pageless = reporting.add_page(self.head, report, folder)
+        said = compared.get(reporting.TEXT, "")
+        return Finished(report, folder, self._source.kept(), said, pageless)
 
     def _reading(self, stage: Stage, ask: Ask) -> object:
         found = self._parsed(stage, f"{stage}/{ask.node}/{ask.kind}/before")

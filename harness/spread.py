@@ -57,7 +57,7 @@ def tell(
 
         told["exit"] = finished.report.exit
         told["folder"] = str(finished.folder)
-        told["text"] = terminal(finished.report, str(finished.folder), False)
+        told["text"] = terminal(finished.report, str(finished.folder), False, finished.pageless)
     config.workeroutput[OUTPUT] = told  # type: ignore[attr-defined]  # xdist puts it there
 
 

@@ -52,6 +52,17 @@ def write(
     return target
 
 
+def add(folder: Path, name: str, text: str) -> None:
+    """Put one more file, whole, into a run folder that is written; RunFolderError as `write`."""
+    partial = folder / f".{name}.{os.getpid()}.partial"
+    try:
+        partial.write_bytes(_octets(text))
+        partial.replace(folder / name)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise RunFolderError(f"{folder / name}: {error.strerror}") from error
+
+
 def point_latest(folder: Path) -> None:
     """Point `latest` to a run folder that is written; RunFolderError as `write`."""
     try:

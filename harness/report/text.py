@@ -57,14 +57,22 @@ _COLOURS = {
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def terminal(report: RunReport, folder: str, colour: bool) -> str:  # noqa: FBT001 - as callers have it
-    """The whole report. `folder` is where report.json lies; colours only where `colour` is set."""
+def terminal(
+    report: RunReport,
+    folder: str,
+    colour: bool,  # noqa: FBT001 - as callers have it
+    pageless: str = "",
+) -> str:
+    """The whole report. `folder` is where report.json lies; colours only where `colour` is set.
+
+    `pageless` says why there is no page, where there is none.
+    """
     parts = [
         "\n".join(map(_diagnosis, report.diagnoses[:MAX_GROUPS])),
         _cells(observed(report.verdicts)),
         "\n".join(_wrapped(f"not applicable: {clean(text)}") for text in report.run.not_applicable),
         *_failures(report),
-        _summary(report, folder),
+        _summary(report, folder, pageless),
     ]
     text = "\n\n".join(part for part in parts if part) + "\n"
     return text if colour else plain(text)
@@ -162,7 +170,7 @@ def plain(text: str) -> str:
     return _ESCAPES.sub("", text)
 
 
-def _summary(report: RunReport, folder: str) -> str:
+def _summary(report: RunReport, folder: str, pageless: str) -> str:
     run = report.run
     ended = report.exit.upper()
     facts = (
@@ -177,7 +185,7 @@ def _summary(report: RunReport, folder: str) -> str:
         (
             f"{coloured(ended)} {tally(report)}",
             _wrapped("; ".join(map(clean, facts))),
-            f"page: {clean(folder, 4096)}/{PAGE}",
+            _wrapped(f"page: {pageless}") if pageless else f"page: {clean(folder, 4096)}/{PAGE}",
             f"report: {clean(folder, 4096)}",
         )
     )

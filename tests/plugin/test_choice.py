@@ -6,7 +6,9 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from jinja2 import DictLoader, Environment, StrictUndefined
 
+from harness.report.html import skeleton
 from harness.testing import Faults
 from tests.plugin.conftest import Project
 
@@ -131,6 +133,24 @@ def test_junit_file_is_in_the_run_folder(project: Project) -> None:
     cases = _cases(folder / "junit.xml")
     assert len(cases) == result.parseoutcomes()["passed"]
     assert "test_same_vlan[routed-bbox1-to-bbox3-icmp]" in cases
+
+
+def test_a_page_that_cannot_be_made_costs_no_run(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake in its template is told; all else of the run folder is there, and the exit code."""
+    broken = Environment(
+        autoescape=True,
+        loader=DictLoader({"page.html.jinja": "{{ no.such }}"}),
+        undefined=StrictUndefined,
+    )
+    monkeypatch.setattr(skeleton, "_environment", lambda: broken)
+    result = project.run("suites/test_same_vlan.py")
+    (folder,) = project.folders
+    there = {path.name for path in folder.iterdir()}
+    assert there == {"report.json", "report.md", "junit.xml", "evidence", "captures"}
+    assert (result.ret, project.report["run"]["exit"]) == (0, "pass")
+    result.stdout.fnmatch_lines(["page: none could be made (UndefinedError: 'no' is undefined)*"])
 
 
 def test_junit_file_of_a_lab_that_cannot_be_built(project: Project) -> None:

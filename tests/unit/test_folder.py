@@ -47,6 +47,18 @@ def test_a_run_folder_has_everything(tmp_path: Path) -> None:
     assert (made / "report.md").read_text().startswith("**FAIL**")
 
 
+def test_a_file_is_added_whole_or_not_at_all(tmp_path: Path) -> None:
+    """The page comes last; where it cannot be written, the folder is as it was."""
+    made = written(tmp_path, extra={"x": ""})
+    folder.add(made, "report.html", "<html>\udcff")
+    assert (made / "report.html").read_text() == "<html>\\udcff"
+    (made / "taken").mkdir()
+    before = sorted(made.iterdir())
+    with pytest.raises(RunFolderError, match="taken: Is a directory"):
+        folder.add(made, "taken", "")
+    assert sorted(made.iterdir()) == before
+
+
 def test_what_is_written_reads_back(tmp_path: Path) -> None:
     """report.json is the document, and keeps to the schema."""
     found = folder.read_document(written(tmp_path))

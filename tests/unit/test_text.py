@@ -50,6 +50,12 @@ def test_the_summary_counts_and_says_on_what() -> None:
     assert text.endswith(f"\npage: {FOLDER}/report.html\nreport: {FOLDER}\n")
 
 
+def test_a_run_without_a_page_says_why() -> None:
+    """In the place of its path, and where the rest is as ever."""
+    text = terminal(report(*tutorial()), FOLDER, False, "none could be made (KeyError: 'x')")
+    assert text.endswith(f"\npage: none could be made (KeyError: 'x')\nreport: {FOLDER}\n")
+
+
 def test_failures_of_one_reason_are_told_once() -> None:
     """Twenty-four cells lost at one place are a paragraph, with where the token was last seen."""
     text = terminal(report(*broken()), FOLDER, colour=False)
