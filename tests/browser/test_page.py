@@ -102,7 +102,7 @@ def test_a_good_run_is_seen_at_once(show: Callable[..., Opened]) -> None:
 def test_a_cause_is_seen_without_scrolling(show: Callable[..., Opened]) -> None:
     """On top with its fix, and on the drawing at its node."""
     seen = show("bad")
-    assert seen.page.get_by_text("iptables -P FORWARD ACCEPT").is_visible()
+    assert seen.page.get_by_role("banner").get_by_text("iptables -P FORWARD ACCEPT").is_visible()
     note = seen.box("svg text:has-text('forward-policy-drop')")
     box = seen.box("svg rect.box.noted")
     assert box["y"] < note["y"] < box["y"] + box["height"] < SIZES[0][1]
@@ -193,7 +193,7 @@ def test_a_failing_cell_leads_to_its_reading(show: Callable[..., Opened]) -> Non
     """The reading's own list is folded, and opens; the raw file is one click further."""
     seen = show("bad", f"#{LOST}")
     cell = seen.page.locator(f"tr[id='{LOST}']")
-    seen.page.locator(".alike", has=cell).get_by_role("link", name=pages.CITED).click()
+    seen.page.locator(".alike", has=cell).get_by_role("link", name=pages.CITED).first.click()
     raw = seen.page.locator(f"li a[href='evidence/{pages.CITED.replace('/', '-')}.txt']")
     assert raw.is_visible()
 

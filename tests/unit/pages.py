@@ -18,7 +18,7 @@ LOST = "routed-bbox1-to-bbox4-icmp"
 CITED = "routed/gateway/firewall/after"
 EVIDENCE = (
     reading("routed/gateway/firewall/before", raw="# head\n[0:0] -A FORWARD -j ACCEPT\n:INPUT\n"),
-    reading(CITED, raw="# foot\n[3:252] -A FORWARD -j ACCEPT\n:INPUT\n"),
+    reading(CITED, raw="# foot\n[3:252] -A INPUT -j ACCEPT\n:FORWARD DROP [7:588]\n:OUTPUT\n"),
     reading("routed/bbox1/routes/before", node="bbox1", kind="routes", command="ip route"),
     reading(
         "routed/bbox1/route-get/172.16.20.11/after",
@@ -76,7 +76,7 @@ def bad() -> RunReport:
     """The same with one ping that the gateway dropped, and one probe that was never sent."""
     gone = faults.lost(LOST, "gateway:eth2.20 (out)")
     verdicts = swept(TUTORIAL, gone, faults.unsent("routed-bbox2-to-bbox3-udp"))
-    cause = Cause(Code.FORWARD_POLICY_DROP, "gateway", "FORWARD", "the policy is DROP")
+    cause = Cause(Code.FORWARD_POLICY_DROP, "gateway", "FORWARD", "the policy of FORWARD is DROP")
     told = (
         replace(one, cause=cause, evidence=(CITED, "not/in/it")) if one.cell.id == LOST else one
         for one in verdicts

@@ -12,16 +12,19 @@ from itertools import pairwise
 import pytest
 
 from harness.flow import Stage
-from harness.report.html import cells, overview, readings
+from harness.report.html import cells, hops, overview, readings
+from harness.report.html.cited import Citations
+from harness.report.html.drawing import draw
 from harness.report.html.render import html
 from harness.report.html.skeleton import policy, visible
+from harness.report.html.way import Ways
 from harness.report.model import RunReport
 from tests.unit import pages
 from tests.unit.builders import cell, failed, passed, report
 from tests.unit.labs import TUTORIAL
 from tests.unit.pages import BAD, LOST, bad, good, hostile, run
 
-VOID = {"meta", "br", "rect", "path"}
+VOID = {"meta", "br", "rect", "path", "use", "circle", "polyline"}
 GOOD = good()
 
 
@@ -90,7 +93,11 @@ def attacked() -> Page:
 
 def opened(found: RunReport) -> list[cells.Pair]:
     """Every pair of a run."""
-    return list(cells.pairs(cells.by_pair(found.verdicts), TUTORIAL, found.evidence))
+    drawn = draw(TUTORIAL, {}, {})
+    opening = cells.Opening(
+        TUTORIAL, Ways(TUTORIAL, drawn), Citations(found.evidence), found.diagnoses, found.evidence
+    )
+    return list(cells.pairs(cells.by_pair(found.verdicts), opening))
 
 
 def test_a_page_is_whole(passing: Page, failing: Page, attacked: Page) -> None:
@@ -107,7 +114,7 @@ def test_every_link_within_the_page_leads_somewhere(
     """A field of a matrix leads to its cells, a cell to its evidence, labels to what they name."""
     for page in (passing, failing, attacked):
         ids = {each["id"] for _, each in page.elements if "id" in each}
-        hrefs = [str(each["href"]) for each in page.all("a")]
+        hrefs = [str(each["href"]) for tag in ("a", "use") for each in page.all(tag)]
         named = [str(each["aria-labelledby"]) for _, each in page.elements
                  if "aria-labelledby" in each]  # fmt: skip
         assert {href[1:] for href in hrefs if href.startswith("#")} <= ids
@@ -145,7 +152,7 @@ def test_a_fault_that_is_of_no_node_and_has_no_fix_says_so() -> None:
     """Neither is made up."""
     anywhere = replace(pages.FAULT, node=None)
     text = html(replace(bad(), diagnoses=(anywhere, replace(anywhere, fix=""))), TUTORIAL)
-    assert text.count("Fix") == 1
+    assert text.partition("<main>")[0].count("Fix") == 1
     assert "Fix : <code>iptables" in text
 
 
@@ -154,13 +161,15 @@ def test_a_failing_cell_says_all_of_itself(failing: Page) -> None:
     for said in (
         "Expected reached : gateway routes VLAN 10 to VLAN 20",
         "Observed silent : it left, and nothing came back.",
-        "Cause forward-policy-drop at gateway: the policy is DROP",
+        "Cause forward-policy-drop at gateway: the policy of FORWARD is DROP",
+        "Fix on gateway: iptables -P FORWARD ACCEPT",
+        "Read in routed/gateway/firewall/after : [3:252] -A INPUT -j ACCEPT :FORWARD DROP [7:588]",
         "✗ no arrived : not seen arriving at bbox4",
         "✓ yes left : seen leaving bbox1",
-        "Lost before gateway:eth2.20 (out).",
+        "Seen last at gateway:eth2.10 (in). Lost before gateway:eth2.20 (out).",
         "Evidence: routed/gateway/firewall/after , not/in/it",
-        "✓ yes route : bbox1 routes via 172.16.10.1 dev eth0, and sends to 02:6e:73:00:00:03",
-        "✗ no router : gateway took it from eth2.10: True",
+        "1 ✓ yes route : bbox1 routes via 172.16.10.1 dev eth0, and sends to 02:6e:73:00:00:03",
+        "2 ✗ no router : gateway took it from eth2.10: True",
     ):
         assert said in failing.words
 
@@ -168,9 +177,11 @@ def test_a_failing_cell_says_all_of_itself(failing: Page) -> None:
 def test_a_routed_path_marks_what_changed() -> None:
     """Tag, MACs and addresses where the frame changes, and only there."""
     one = next(one for one in GOOD.verdicts if one.cell.id == LOST)
-    rows = [row.values for row in cells.rows(one.observation.path)]
+    path = one.observation.path
+    found = list(hops.rows(path, hops.steps(one.cell, path), one.observation.rtt_ms))
+    rows = [row.values for row in found]
     changed = {
-        (values[0][0], cells.HOP_HEADER[column + 1])
+        (values[0][0], hops.HEADER[column + 1])
         for values in rows
         for column, (_, marked) in enumerate(values)
         if marked
@@ -181,6 +192,15 @@ def test_a_routed_path_marks_what_changed() -> None:
     )
     assert not any(place == "switch:gateway (out)" for place, _ in changed)
     assert rows[0][1] == ("-", False)
+    assert {row.step: row.values[0][0] for row in found if row.step} == {
+        1: "bbox1:eth0 (out)",
+        2: "gateway:eth2.10 (in)",
+        3: "gateway:eth2.20 (out)",
+        4: "bbox4:eth0 (in)",
+    }
+    assert [row.change for row in found if row.change] == [
+        "tag 10 on", "tag 10 off", "TTL 64 → 63, source NAT, new MACs", "tag 20 on", "tag 20 off",
+    ]  # fmt: skip
 
 
 def test_cells_that_fared_alike_are_told_once() -> None:

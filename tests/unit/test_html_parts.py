@@ -144,7 +144,13 @@ def test_evidence_says_what_a_stage_changed() -> None:
     """Lines of only one side; comments with their dates are none."""
     found = readings.differences(list(EVIDENCE[:2]))
     assert [one.lines for one in found] == [
-        (("-", "[0:0] -A FORWARD -j ACCEPT"), ("+", "[3:252] -A FORWARD -j ACCEPT"))
+        (
+            ("-", "[0:0] -A FORWARD -j ACCEPT"),
+            ("-", ":INPUT"),
+            ("+", "[3:252] -A INPUT -j ACCEPT"),
+            ("+", ":FORWARD DROP [7:588]"),
+            ("+", ":OUTPUT"),
+        )
     ]
     only_dates = [EVIDENCE[0], replace(EVIDENCE[1], raw=EVIDENCE[0].raw.replace("head", "foot"))]
     assert readings.differences(only_dates) == ()
@@ -185,7 +191,7 @@ def test_equal_texts_are_there_once_and_long_ones_in_their_file() -> None:
     """A page does not repeat itself, nor grow without end."""
     every = tuple(reading(f"routed/gateway/x/{n}", raw="same\n") for n in range(3))
     long = reading("routed/gateway/x/long", raw="line\n" * 5000)
-    (node,) = readings.by_node((*every, long), (*every, long))
+    (node,) = readings.by_node((*every, long), (*every, long), {})
     assert [text.names for text in node.kinds[0].texts] == [tuple(one.name for one in every)]
     assert node.count == "4 readings"
 
@@ -194,7 +200,7 @@ def test_no_more_text_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) ->
     """What comes later is in its file."""
     monkeypatch.setattr(readings, "MAX_ALL_FOLDED", 5)
     every = tuple(reading(f"routed/gateway/x/{n}", raw=f"{n}{n}{n}\n") for n in range(3))
-    (node,) = readings.by_node(every, every)
+    (node,) = readings.by_node(every, every, {})
     assert [text.text for text in node.kinds[0].texts] == ["000"]
 
 
@@ -204,7 +210,7 @@ def test_files_are_linked_by_names_that_a_browser_takes() -> None:
         reading("routed/a b#?%/x", node="a"),
         reading("routed/a/route-get/x", node="\udcff", kind="route-get"),
     )
-    assert [node.kinds[0].readings[0].href for node in readings.by_node(every, every)] == [
+    assert [node.kinds[0].readings[0].href for node in readings.by_node(every, every, {})] == [
         "evidence/routed-a%20b%23%3F%25-x.txt",
         "evidence/routed-%FF-route-get.txt",
     ]

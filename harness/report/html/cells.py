@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
-from harness.causes import Cause
+from harness.causes import Cause, Diagnosis
 from harness.flow import Hop, Ruling, Verdict
 from harness.report.explanation import STEPS, Explanation, proof_points
+from harness.report.html import hops, used
+from harness.report.html.cited import Citations, Excerpt
+from harness.report.html.hops import Row, fields
 from harness.report.html.overview import PairKey, wrong
+from harness.report.html.used import Tables, Used
+from harness.report.html.way import Way, Ways
 from harness.report.model import Evidence
 from harness.report.summary import ARRIVED, observed, word
 from harness.topology import Topology
@@ -17,19 +23,9 @@ MAX_CELLS = 2000
 """Cells that a page tells of one by one; of a larger lab only those that did not pass."""
 ASKED_BY_STEPS = ("route-get", "neighbours")
 """The kinds of reading that the four steps are taken from."""
-HOP_HEADER = ("#", "where", "tag", "from MAC", "to MAC", "from", "to", "TTL", "µs")
 
 Point = tuple[str, bool | None, str]
 """A point of a proof: its name, whether it holds (None: nothing to hold), and what was seen."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One sighting: `HOP_HEADER` but its first and last value, and which differ from before."""
-
-    values: tuple[tuple[str, bool], ...]
-    elapsed: str
-    """Microseconds since the first."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +35,8 @@ class Asked:
     id: str
     probe: str
     why: str
+    word: str
+    """What a matrix of this probe alone says of the pair."""
     rtt: str
     filter: str
     """What shows its frames in Wireshark."""
@@ -57,9 +55,17 @@ class Block:
     proof: tuple[Point, ...]
     steps: tuple[Point, ...]
     path: tuple[Row, ...]
+    reply: str
+    """When the reply to the first was back, in microseconds."""
+    way: Way | None
+    used: tuple[Used, ...]
+    last: str
     lost_at: str
     strays: tuple[str, ...]
     cause: Cause | None
+    excerpt: Excerpt | None
+    """Where a reading says so."""
+    fix: Diagnosis | None
     evidence: tuple[str, ...]
 
 
@@ -102,41 +108,72 @@ def ids(found: Iterable[PairKey]) -> dict[PairKey, str]:
     return {key: f"pair-{number}" for number, key in enumerate(found)}
 
 
-def pairs(
-    found: dict[PairKey, list[Verdict]], topology: Topology, evidence: tuple[Evidence, ...]
-) -> Iterator[Pair]:
+@dataclass(frozen=True)
+class Opening:
+    """What cells are told with: the lab, its drawing, what was read, and what was found."""
+
+    topology: Topology
+    ways: Ways
+    citations: Citations
+    diagnoses: tuple[Diagnosis, ...]
+    evidence: tuple[Evidence, ...]
+
+    @cached_property
+    def fixes(self) -> dict[str, Diagnosis]:
+        """The fault that each cell fails for, where there is something that mends it."""
+        return {cell: one for one in reversed(self.diagnoses) if one.fix for cell in one.cells}
+
+    @cached_property
+    def tables(self) -> dict[str, Tables]:
+        """What was read in each stage, to be asked what a probe used."""
+        return used.tables(self.topology, self.evidence)
+
+    @cached_property
+    def asked_by_steps(self) -> dict[str, list[Evidence]]:
+        """What the four steps are taken from, by stage."""
+        found: dict[str, list[Evidence]] = {}
+        for entry in self.evidence:
+            if entry.kind in ASKED_BY_STEPS:
+                found.setdefault(entry.stage, []).append(entry)
+        return found
+
+
+def pairs(found: dict[PairKey, list[Verdict]], opening: Opening) -> Iterator[Pair]:
     """Each pair opened, one at a time: together they are the largest part of a run."""
     places = ids(found)
-    tables: dict[str, list[Evidence]] = {}
-    for entry in evidence:
-        if entry.kind in ASKED_BY_STEPS:
-            tables.setdefault(entry.stage, []).append(entry)
     for key, verdicts in found.items():
         alike: dict[object, list[Verdict]] = {}
         for one in verdicts:
             alike.setdefault(_likeness(one), []).append(one)
         ended = wrong(tuple(verdicts))
-        order = sorted(alike.values(), key=lambda group: group[0].ok)
+        order = sorted(alike.values(), key=lambda group: (group[0].ok, all(map(_special, group))))
         ruling = str(ended[0].ruling if ended else Ruling.PASS)
-        read = tuple(tables.get(key[0], ()))
-        blocks = tuple(_block(group, topology, read) for group in order)
+        blocks = tuple(_block(group, opening) for group in order)
         said = word(observed(verdicts))
         yield Pair(key, places[key], said, len(verdicts), ruling, blocks)
+
+
+def _special(one: Verdict) -> bool:
+    """Whether a probe is one of another size, or with a tag of its own."""
+    return one.cell.probe.argument is not None
 
 
 def _likeness(one: Verdict) -> object:
     """What cells must have in common to be told together."""
     expected, seen, proof = one.cell.expectation, one.observation, one.proof
-    way = tuple((hop.point, *_fields(hop)) for hop in seen.path)
+    way = tuple((hop.point, *fields(hop)) for hop in seen.path)
     said = (expected.outcome, expected.why, seen.outcome, seen.detail, one.ruling, one.cause)
     points = (proof.left, proof.absent, proof.control is None, proof.taps_lossless, proof.outcome)
     ended = (seen.left, seen.arrived, seen.answered, seen.seen_source, seen.seen_ttl)
     return (said, way, points, ended, seen.lost_at, _strays(seen.strays))
 
 
-def _block(group: list[Verdict], topology: Topology, evidence: tuple[Evidence, ...]) -> Block:
+def _block(group: list[Verdict], opening: Opening) -> Block:
     one = group[0]
-    expected, seen = one.cell.expectation, one.observation
+    expected, seen, stage = one.cell.expectation, one.observation, str(one.cell.stage)
+    told = _steps(one, opening.topology, opening.asked_by_steps.get(stage, ()))
+    steps = hops.steps(one.cell, seen.path) if told else {}
+    tables = opening.tables.get(stage)
     return Block(
         asked=tuple(map(_asked, group)),
         ruling=str(one.ruling),
@@ -145,11 +182,17 @@ def _block(group: list[Verdict], topology: Topology, evidence: tuple[Evidence, .
         observed=str(seen.outcome),
         detail=seen.detail,
         proof=_shared(proof_of(one), len(group)),
-        steps=_steps(one, topology, evidence),
-        path=tuple(rows(seen.path)),
+        steps=told,
+        path=tuple(hops.rows(seen.path, steps, seen.rtt_ms)),
+        reply="" if seen.rtt_ms is None else f"{seen.rtt_ms * 1000:.0f}",
+        way=opening.ways.of(one, steps),
+        used=tables.of(one) if tables else (),
+        last=str(seen.path[-1].point) if seen.path else "",
         lost_at=str(seen.lost_at) if seen.lost_at else "",
         strays=_strays(seen.strays),
         cause=one.cause,
+        excerpt=opening.citations.of(one),
+        fix=opening.fixes.get(one.cell.id),
         evidence=tuple(dict.fromkeys(name for each in group for name in each.evidence)),
     )
 
@@ -161,6 +204,7 @@ def _asked(one: Verdict) -> Asked:
         id=one.cell.id,
         probe=str(one.cell.probe),
         why=one.why,
+        word=word(observed([one])),
         rtt="" if rtt is None else f"{rtt} ms",
         filter=f"frame contains {token}" if token else "",
     )
@@ -195,26 +239,13 @@ def _seen(was: bool) -> str:  # noqa: FBT001 - what an observation says
     return "seen" if was else "not seen"
 
 
-def _steps(one: Verdict, topology: Topology, evidence: tuple[Evidence, ...]) -> tuple[Point, ...]:
+def _steps(one: Verdict, topology: Topology, evidence: Iterable[Evidence]) -> tuple[Point, ...]:
     """The tutorial's four steps; of a routed packet between two endpoints only."""
     ends = topology.endpoint_vlans
     if one.cell.src not in ends or one.cell.dst not in ends or one.cell.probe.is_layer2:
         return ()
-    steps = Explanation(topology, one, evidence).steps
+    steps = Explanation(topology, one, tuple(evidence)).steps
     return tuple((name, *getattr(steps, field)) for field, name in STEPS) if steps else ()
-
-
-def rows(path: tuple[Hop, ...]) -> Iterator[Row]:
-    """The sightings in order, what changed since the one before marked."""
-    for before, hop in zip(path[:1] + path, path, strict=False):
-        fields = zip(_fields(hop), _fields(before), strict=True)
-        values = (("-" if value is None else str(value), value != old) for value, old in fields)
-        elapsed = f"{(hop.t_ns - path[0].t_ns) / 1000:.0f}"
-        yield Row(((str(hop.point), False), *values), elapsed)
-
-
-def _fields(hop: Hop) -> tuple[int | str | None, ...]:
-    return (hop.vlan, hop.src_mac, hop.dst_mac, hop.src_ip, hop.dst_ip, hop.ttl)
 
 
 def _strays(hops: Iterable[Hop]) -> tuple[str, ...]:

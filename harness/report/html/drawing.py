@@ -6,7 +6,7 @@ All numbers are user units of an SVG, which are pixels at its natural size.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.report.html.states import Note, State, together
 from harness.report.summary import clean, many
@@ -39,6 +39,8 @@ class Line:
     look: int | None = None
     """The look of the VLAN that it is about."""
     state: State | None = None
+    pick: str = ""
+    """What it stands for: `node bbox1`, `vlan 10`."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class _Painter:
     def _gateway(self, gateway: Gateway) -> Iterator[Line]:
         for vlan, address in gateway.addresses:
             text = f"{self.topology.subinterface(vlan)} {address}"
-            yield Line("vlan", short(text, MAX_TEXT - 4), look=self.look(vlan))
+            yield _vlan_line(text, self.look(vlan), vlan)
         if gateway.masquerade:
             out = ", ".join(map(str, gateway.masquerade))
             yield Line("plain", short(f"MASQUERADE out of VLAN {out}", MAX_TEXT))
@@ -119,15 +121,16 @@ class _Painter:
         for vlan in self.topology.vlans_of_host(host.name):
             look, ends = self.look(vlan), [end for end in own if end.vlan == vlan]
             on = f"{self.topology.subinterface(vlan)}, {self.topology.vlan(vlan).network}"
-            yield Line("vlan", short(on, MAX_TEXT - 4), look=look)
+            yield _vlan_line(on, look, vlan)
             single = len(own) <= MAX_ENDPOINTS or len(ends) == 1
             if not single:
                 state = together(self.state(end.name) for end in ends)
-                yield Line("node", many(len(ends), "endpoint"), look=look, state=state)
+                told = many(len(ends), "endpoint")
+                yield Line("node", told, look=look, state=state, pick=f"group {vlan} {host.name}")
             for end in ends:
                 if single:
-                    name = short(end.name, MAX_NAME)
-                    yield Line("node", name, look=look, state=self.state(end.name))
+                    name, state = short(end.name, MAX_NAME), self.state(end.name)
+                    yield Line("node", name, look=look, state=state, pick=f"node {end.name}")
                     yield Line("plain", f"{end.address}")
                 yield from self._notes(end.name)
 
@@ -139,7 +142,8 @@ class _Painter:
                 text = short(f"VLAN {vlan.id}  {vlan.subnet}", MAX_TEXT - 4)
                 row, column = divmod(place, columns)
                 x, at = column * (WIDTH + GAP), y + PAD + LINE * (row + 2)
-                made.append(Line("vlan", text, x + PAD, at, self.look(vlan.id)))
+                look, pick = self.look(vlan.id), f"vlan {vlan.id}"
+                made.append(Line("vlan", text, x + PAD, at, look, pick=pick))
         bottom = max([line.y for line in made], default=y + PAD + LINE)
         told = _placed(self._notes("switch"), 0, bottom) if last else ()
         lines = (*made, *told)
@@ -201,9 +205,12 @@ def draw(
 def _placed(lines: Iterator[Line], x: int, y: int) -> tuple[Line, ...]:
     """Lines below each other; what belongs to a VLAN or an endpoint is set in."""
     return tuple(
-        Line(line.kind, line.text, x + PAD, y + LINE * number, line.look, line.state)
-        for number, line in enumerate(lines, 1)
+        replace(line, x=x + PAD, y=y + LINE * number) for number, line in enumerate(lines, 1)
     )
+
+
+def _vlan_line(text: str, look: int, vlan: int) -> Line:
+    return Line("vlan", short(text, MAX_TEXT - 4), look=look, pick=f"vlan {vlan}")
 
 
 def _has_fault(lines: tuple[Line, ...]) -> bool:

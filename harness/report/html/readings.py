@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
@@ -50,6 +51,8 @@ class Text:
 
     names: tuple[str, ...]
     text: str
+    parts: tuple[tuple[str, bool], ...]
+    """The same in pieces, and whether a cause rests on them."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,13 @@ def ids(evidence: tuple[Evidence, ...]) -> dict[str, str]:
     return {entry.name: f"reading-{number}" for number, entry in enumerate(evidence)}
 
 
-def by_node(every: tuple[Evidence, ...], shown: tuple[Evidence, ...]) -> tuple[Node, ...]:
-    """What is shown of all readings; `every` decides the names of files."""
+def by_node(
+    every: tuple[Evidence, ...], shown: tuple[Evidence, ...], cited: Mapping[str, set[str]]
+) -> tuple[Node, ...]:
+    """What is shown of all readings.
+
+    `every` decides the names of files; `cited` has, by reading, the lines that causes rest on.
+    """
     files, places = raw_files(every), ids(shown)
     found: dict[str, dict[str, list[Evidence]]] = {}
     for entry in shown:
@@ -108,7 +116,7 @@ def by_node(every: tuple[Evidence, ...], shown: tuple[Evidence, ...]) -> tuple[N
                 )
                 for entry in entries
             )
-            texts = _texts(entries, room)
+            texts = _texts(entries, room, cited)
             room -= sum(len(text.text) for text in texts)
             built.append(Kind(name, readings, differences(entries), texts))
         made.append(Node(node, tuple(built)))
@@ -167,7 +175,7 @@ def _changed(before: list[str], after: list[str]) -> list[tuple[str, str]]:
     return [("-", line) for line in gone.elements()] + [("+", line) for line in come.elements()]
 
 
-def _texts(entries: list[Evidence], room: int) -> tuple[Text, ...]:
+def _texts(entries: list[Evidence], room: int, cited: Mapping[str, set[str]]) -> tuple[Text, ...]:
     """Each text once, as many as there is room for."""
     found: dict[str, list[str]] = {}
     for entry in entries:
@@ -178,5 +186,14 @@ def _texts(entries: list[Evidence], room: int) -> tuple[Text, ...]:
     for text, names in found.items():
         room -= len(text)
         if room >= 0:
-            made.append(Text(tuple(names), text))
+            marked = set().union(*(cited.get(name, ()) for name in names))
+            made.append(Text(tuple(names), text, tuple(_parts(text, marked))))
     return tuple(made)
+
+
+def _parts(text: str, marked: set[str]) -> Iterator[tuple[str, bool]]:
+    if not marked:
+        yield text, False
+        return
+    for cited, lines_ in groupby(text.split("\n"), marked.__contains__):
+        yield "\n".join(lines_), cited

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 
-from harness.report.html import cells, drawing, overview, readings, states
+from harness.report.html import cells, drawing, hops, overview, readings, states
+from harness.report.html.cited import Citations
 from harness.report.html.skeleton import fill
+from harness.report.html.way import Ways
 from harness.report.model import RunReport
 from harness.report.summary import legend, remedy
 from harness.topology import Topology
 
 STYLES = ("base.css", "page.css")
+MAX_UNFOLDED = 100
+"""Cells that did not pass: up to so many are open when the page is."""
 TITLES = {"pass": "PASS", "fail": "FAIL", "error": "UNPROVED"}
 
 
@@ -20,6 +24,13 @@ def html(report: RunReport, topology: Topology) -> str:
     pairs = cells.by_pair(told)
     shown = readings.listed(report.evidence, (name for one in told for name in one.evidence))
     grids = overview.grids(report)
+    drawn = drawing.draw(topology, states.states(report), states.notes(report))
+    citations = Citations(report.evidence)
+    for one in told:
+        citations.of(one)
+    opening = cells.Opening(
+        topology, Ways(topology, drawn), citations, report.diagnoses, report.evidence
+    )
     return fill(
         "page.html.jinja",
         STYLES,
@@ -30,16 +41,17 @@ def html(report: RunReport, topology: Topology) -> str:
         topology=topology,
         sentence=overview.sentence(report, topology),
         faults=[(one, remedy(one)) for one in report.diagnoses],
-        drawing=drawing.draw(topology, states.states(report), states.notes(report)),
+        drawing=drawn,
         grids=grids,
         counts=() if grids or not report.verdicts else overview.counts(report),
         legend=legend(one.word for grid in grids for _, row in grid.rows for one in row),
-        pairs=cells.pairs(pairs, topology, report.evidence),
+        pairs=cells.pairs(pairs, opening),
+        unfolded=sum(not one.ok for one in told) <= MAX_UNFOLDED,
         pair_ids=cells.ids(pairs),
         left_out=len(report.verdicts) - len(told),
-        hop_header=cells.HOP_HEADER,
+        hop_header=hops.HEADER,
         reading_ids=readings.ids(shown),
         unlisted=len(report.evidence) - len(shown),
-        nodes=readings.by_node(report.evidence, shown),
+        nodes=readings.by_node(report.evidence, shown, citations.marked),
         facts=overview.facts(report),
     )
