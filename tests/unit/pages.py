@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
+from harness import topology
 from harness.causes import Cause, Code, Diagnosis
-from harness.flow import Cell, Hop, Point, Stage, Verdict
+from harness.flow import Cell, Expectation, Family, Hop, Outcome, Point, Probe, Stage, Verdict
 from harness.report.model import Evidence, RunReport
 from harness.topology import Topology
+from harness.topology.generate import generate
 from tests.unit import faults
-from tests.unit.builders import RUN, reading
+from tests.unit.builders import RUN, failed, passed, reading
 from tests.unit.labs import TUTORIAL, cells_of
 from tests.unit.play import Fault, judged
 
@@ -56,19 +58,19 @@ def run(*verdicts: Verdict, evidence: tuple[Evidence, ...] = EVIDENCE) -> RunRep
     return RunReport(replace(RUN, stages=stages), verdicts, evidence, ())
 
 
-def swept(topology: Topology, *faulty: Fault) -> tuple[Verdict, ...]:
+def swept(lab: Topology, *faulty: Fault) -> tuple[Verdict, ...]:
     """Every cell of every stage that a topology has; faults are those of the stage `routed`."""
     found: list[Verdict] = []
-    for stage in topology.stages:
+    for stage in lab.stages:
         here = faulty if stage is Stage.ROUTED else ()
-        found += judged(topology, cells_of(topology, stage).values(), *here).values()
+        found += judged(lab, cells_of(lab, stage).values(), *here).values()
     return tuple(found)
 
 
 @cache
-def good(topology: Topology = TUTORIAL) -> RunReport:
+def good(lab: Topology = TUTORIAL) -> RunReport:
     """A run in which all is as it should be."""
-    return run(*swept(topology))
+    return run(*swept(lab))
 
 
 @cache
@@ -115,8 +117,8 @@ def hostile() -> tuple[RunReport, Topology]:
     return RunReport(spoilt, verdicts, evidence, BAD, diagnoses=(fault,)), lab
 
 
-def _names(topology: Topology) -> tuple[str, ...]:
-    return (*(end.name for end in topology.endpoints), *(host.name for host in topology.hosts))
+def _names(lab: Topology) -> tuple[str, ...]:
+    return (*(end.name for end in lab.endpoints), *(host.name for host in lab.hosts))
 
 
 def _spoilt(one: Verdict, names: dict[str, str], cause: Cause) -> Verdict:
@@ -145,3 +147,34 @@ def _renamed(cell: Cell, names: dict[str, str]) -> Cell:
 def _moved(hop: Hop, names: dict[str, str]) -> Hop:
     point = hop.point._replace(node=names.get(hop.point.node, BAD[0]), interface=BAD[5])
     return replace(hop, point=point, src_mac=BAD[6], dst_ip=BAD[7])
+
+
+LARGE = "vlans=10,hosts=4,endpoints=1000"
+"""The wish for a lab of a thousand endpoints, in forty groups of one VLAN and host."""
+
+
+@cache
+def large(wish: str = LARGE, lost: str = "bbox1") -> tuple[RunReport, Topology]:
+    """A ping from every endpoint to every other, routed; what one endpoint sends is lost."""
+    lab = topology.parse(generate(wish), "large.yaml")
+    probe, gateway = Probe("icmp"), lab.gateways[0].host
+    direct = Expectation(Outcome.REACHED, "same VLAN")
+    routed = {
+        (one.id, other.id): Expectation(
+            Outcome.REACHED, f"{gateway} routes", via=(gateway,), vlans=(one.id, other.id)
+        )
+        for one in lab.vlans
+        for other in lab.vlans
+    }
+    shown = passed(Cell(Stage.ROUTED, "bbox1", "bbox11", probe, Family.SAME_VLAN, direct))
+    gone = failed(shown.cell)
+    found = []
+    for one in lab.endpoints:
+        for other in lab.endpoints:
+            if one is not other:
+                same = one.vlan == other.vlan
+                family = Family.SAME_VLAN if same else Family.CROSS_VLAN_L3
+                expected = direct if same else routed[one.vlan, other.vlan]
+                asked = Cell(Stage.ROUTED, one.name, other.name, probe, family, expected)
+                found.append(replace(gone if one.name == lost else shown, cell=asked))
+    return run(*found), lab

@@ -24,7 +24,7 @@ from tests.unit.builders import cell, failed, passed, report
 from tests.unit.labs import TUTORIAL
 from tests.unit.pages import BAD, LOST, bad, good, hostile, run
 
-VOID = {"meta", "br", "rect", "path", "use", "circle", "polyline"}
+VOID = {"meta", "br", "rect", "path", "use", "circle", "polyline", "input"}
 GOOD = good()
 
 
@@ -239,6 +239,7 @@ def test_strays_and_paths_that_nobody_saw_are_told() -> None:
 def test_large_labs_tell_only_what_did_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page says how many cells it leaves out, and where they are."""
     monkeypatch.setattr(cells, "MAX_CELLS", 1)
+    monkeypatch.setattr(cells, "MAX_WRONG", 1)
     monkeypatch.setattr(readings, "MAX_READINGS", 1)
     monkeypatch.setattr(overview, "MAX_NODES", 3)
     found = bad()
@@ -287,17 +288,24 @@ def test_what_is_not_to_be_seen_is_seen(attacked: Page) -> None:
     assert "\\u202ertl\\u2066 \\x00\\x1b[31m\\r\\ud800 \\u2028 \\ufeff" in "".join(attacked.text)
 
 
-def test_no_style_but_the_pages_own(passing: Page) -> None:
-    """The policy names one style sheet by its digest, and lets nothing else be."""
+def test_no_style_and_no_script_but_the_pages_own(passing: Page) -> None:
+    """The policy names one style sheet and one script by digest, and lets nothing else be."""
     metas = passing.all("meta")
     says = next(str(each["content"]) for each in metas if "http-equiv" in each)
-    style = html(GOOD, TUTORIAL).partition("<style>")[2].partition("</style>")[0]
-    assert says == policy(style)
-    assert says.startswith("default-src 'none'; style-src 'sha256-")
+    text = html(GOOD, TUTORIAL)
+    style, script = (
+        text.partition(f"<{kind}>")[2].partition(f"</{kind}>")[0] for kind in ("style", "script")
+    )
+    assert says == policy(style, script)
+    assert re.fullmatch(
+        r"default-src 'none'; script-src 'sha256-\S+'; style-src 'sha256-\S+'; "
+        r"base-uri 'none'; form-action 'none'",
+        says,
+    )
+    assert "script-src" not in policy(style)
+    assert len(passing.all("script")) == len(passing.all("style")) == 1
     assert "unsafe" not in says
-    assert not {"script", "link", "img", "iframe", "base", "form"} & {
-        tag for tag, _ in passing.elements
-    }
+    assert not {"link", "img", "iframe", "base", "form"} & {tag for tag, _ in passing.elements}
     assert not any("style" in each for _, each in passing.elements)
 
 

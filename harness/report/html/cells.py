@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from harness.causes import Cause, Diagnosis
-from harness.flow import Hop, Ruling, Verdict
+from harness.flow import Cell, Hop, Ruling, Verdict
 from harness.report.explanation import STEPS, Explanation, proof_points
 from harness.report.html import hops, used
 from harness.report.html.cited import Citations, Excerpt
@@ -21,6 +22,8 @@ from harness.topology import Topology
 
 MAX_CELLS = 2000
 """Cells that a page tells of one by one; of a larger lab only those that did not pass."""
+MAX_WRONG = 500
+"""So many of those: nobody reads more, and the page must open as fast as one does."""
 ASKED_BY_STEPS = ("route-get", "neighbours")
 """The kinds of reading that the four steps are taken from."""
 
@@ -88,7 +91,7 @@ class Pair:
 
 def told(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
     """The cells that a page has room for."""
-    return verdicts if len(verdicts) <= MAX_CELLS else wrong(verdicts)[:MAX_CELLS]
+    return verdicts if len(verdicts) <= MAX_CELLS else wrong(verdicts)[:MAX_WRONG]
 
 
 def by_pair(verdicts: Iterable[Verdict]) -> dict[PairKey, list[Verdict]]:
@@ -129,13 +132,17 @@ class Opening:
         return used.tables(self.topology, self.evidence)
 
     @cached_property
-    def asked_by_steps(self) -> dict[str, list[Evidence]]:
-        """What the four steps are taken from, by stage."""
-        found: dict[str, list[Evidence]] = {}
+    def _asked_by_steps(self) -> dict[tuple[str, str], list[Evidence]]:
+        found: dict[tuple[str, str], list[Evidence]] = {}
         for entry in self.evidence:
             if entry.kind in ASKED_BY_STEPS:
-                found.setdefault(entry.stage, []).append(entry)
+                found.setdefault((entry.stage, entry.node), []).append(entry)
         return found
+
+    def asked_by_steps(self, cell: Cell) -> tuple[Evidence, ...]:
+        """What the four steps are taken from: readings of its source and of its routers."""
+        nodes, stage = (cell.src, *cell.expectation.via), str(cell.stage)
+        return tuple(chain.from_iterable(self._asked_by_steps.get((stage, n), ()) for n in nodes))
 
 
 def pairs(found: dict[PairKey, list[Verdict]], opening: Opening) -> Iterator[Pair]:
@@ -171,7 +178,7 @@ def _likeness(one: Verdict) -> object:
 def _block(group: list[Verdict], opening: Opening) -> Block:
     one = group[0]
     expected, seen, stage = one.cell.expectation, one.observation, str(one.cell.stage)
-    told = _steps(one, opening.topology, opening.asked_by_steps.get(stage, ()))
+    told = _steps(one, opening.topology, opening.asked_by_steps(one.cell))
     steps = hops.steps(one.cell, seen.path) if told else {}
     tables = opening.tables.get(stage)
     return Block(
@@ -239,12 +246,12 @@ def _seen(was: bool) -> str:  # noqa: FBT001 - what an observation says
     return "seen" if was else "not seen"
 
 
-def _steps(one: Verdict, topology: Topology, evidence: Iterable[Evidence]) -> tuple[Point, ...]:
+def _steps(one: Verdict, topology: Topology, evidence: tuple[Evidence, ...]) -> tuple[Point, ...]:
     """The tutorial's four steps; of a routed packet between two endpoints only."""
     ends = topology.endpoint_vlans
     if one.cell.src not in ends or one.cell.dst not in ends or one.cell.probe.is_layer2:
         return ()
-    steps = Explanation(topology, one, tuple(evidence)).steps
+    steps = Explanation(topology, one, evidence).steps
     return tuple((name, *getattr(steps, field)) for field, name in STEPS) if steps else ()
 
 

@@ -29,7 +29,7 @@ class Excerpt:
 
     name: str
     lines: tuple[tuple[str, bool], ...]
-    """(line, whether it is cited)."""
+    """(line, whether it is cited); none where no single line says it: what is missing, say."""
 
 
 class Citations:
@@ -42,7 +42,7 @@ class Citations:
         """The cited lines by reading."""
 
     def of(self, one: Verdict) -> Excerpt | None:
-        """What holds a cell's cause; None where no line of what it cites says it."""
+        """What holds a cell's cause; None where no reading has to."""
         if one.cause is None:
             return None
         key = (one.cause, one.evidence)
@@ -51,20 +51,21 @@ class Citations:
         return self._found[key]
 
     def _excerpt(self, cause: Cause, names: tuple[str, ...]) -> Excerpt | None:
-        scored = []
-        for name in names:
-            entry = self._by_name.get(name)
-            if entry and self._may_hold(cause, entry) and len(entry.raw) <= MAX_CITED:
-                scored += [(score, at, entry) for at, score in _scores(cause, lines(entry))]
+        holding = [self._by_name[name] for name in names if name in self._by_name]
+        holding = [entry for entry in holding if self._may_hold(cause, entry)]
+        if not holding:
+            return None
+        scored = [(score, at, entry) for entry in holding if len(entry.raw) <= MAX_CITED
+                  for at, score in _scores(cause, lines(entry))]  # fmt: skip
         best = max((score for score, _, _ in scored), default=0)
         if best < FEWEST:
-            return None
+            return Excerpt(holding[-1].name, ())
         # The newest reading that says it: of a table that was read before and after, the latter.
         entry = next(entry for score, _, entry in reversed(scored) if score == best)
         told = lines(entry)
         cited = {at for score, at, of in scored if score == best and of is entry}
         if len(cited) > MOST:
-            return None
+            return Excerpt(entry.name, ())
         self.marked.setdefault(entry.name, set()).update(told[at] for at in cited)
         shown = ((line, at in cited) for at, line in enumerate(told)
                  if any(abs(at - each) <= AROUND for each in cited))  # fmt: skip

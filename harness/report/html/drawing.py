@@ -114,7 +114,7 @@ class _Painter:
             out = ", ".join(map(str, gateway.masquerade))
             yield Line("plain", short(f"MASQUERADE out of VLAN {out}", MAX_TEXT))
         if not self.topology.host(gateway.host).external:
-            yield Line("plain", f"FORWARD policy {gateway.forward_policy}")
+            yield Line("plain", f"FORWARD policy to be {gateway.forward_policy}")
 
     def _endpoints(self, host: Host) -> Iterator[Line]:
         own = [end for end in self.topology.endpoints if end.host == host.name]

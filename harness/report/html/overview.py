@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.flow import Family, Outcome, Ruling, Verdict
 from harness.report.model import RunReport
-from harness.report.summary import NOTHING, families, many, matrices, nodes, observed, tally
+from harness.report.summary import NOTHING, families, many, matrices, observed, tally
 from harness.topology import Topology
 
 MAX_NODES = 40
@@ -98,18 +98,22 @@ def several(names: list[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def names(report: RunReport) -> tuple[str, ...]:
+    """Every source, then every node that is a destination only."""
+    cells = [one.cell for one in report.verdicts]
+    return tuple(dict.fromkeys([*(one.src for one in cells), *(one.dst for one in cells)]))
+
+
 def grids(report: RunReport) -> tuple[Grid, ...]:
-    """A matrix for each stage and layer; none where there are too many nodes to read one."""
+    """A matrix for each stage and layer."""
     entries = observed(report.verdicts)
-    if len(nodes(entries)) > MAX_NODES:
-        return ()
     found = []
     for stage in dict.fromkeys(entry.cell.stage for entry in entries):
         for matrix in matrices(tuple(entry for entry in entries if entry.cell.stage is stage)):
             destinations, rows = matrix.rows[0][1:], []
             for src, *words in matrix.rows[1:]:
                 fields = (
-                    Field(word, _kind(word), (str(stage), src, dst, matrix.layer))
+                    Field(word, kind(word), (str(stage), src, dst, matrix.layer))
                     for dst, word in zip(destinations, words, strict=True)
                 )
                 rows.append((src, tuple(fields)))
@@ -122,7 +126,8 @@ def counts(report: RunReport) -> tuple[tuple[str, ...], ...]:
     return families(observed(report.verdicts))
 
 
-def _kind(word: str) -> str:
+def kind(word: str) -> str:
+    """How a word of a matrix is drawn: one of `Field.kind`."""
     if word == NOTHING:
         return "none"
     head = word.rstrip("*").partition(" ")[0]

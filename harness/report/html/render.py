@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from harness.report.html import cells, drawing, hops, overview, readings, states
+from harness.flow import Ruling
+from harness.report.html import cells, drawing, groups, hops, overview, readings, states
 from harness.report.html.cited import Citations
 from harness.report.html.skeleton import fill
 from harness.report.html.way import Ways
@@ -23,8 +24,13 @@ def html(report: RunReport, topology: Topology) -> str:
     told = cells.told(report.verdicts)
     pairs = cells.by_pair(told)
     shown = readings.listed(report.evidence, (name for one in told for name in one.evidence))
-    grids = overview.grids(report)
-    drawn = drawing.draw(topology, states.states(report), states.notes(report))
+    names = overview.names(report)
+    large = len(names) > overview.MAX_NODES
+    named = groups.groups(topology, names) if large else ()
+    sent = tuple(groups.senders(report.verdicts, named))
+    grids = groups.grids(sent, named) if large else overview.grids(report)
+    fared = states.states(report)
+    drawn = drawing.draw(topology, fared, states.notes(report))
     citations = Citations(report.evidence)
     for one in told:
         citations.of(one)
@@ -34,6 +40,7 @@ def html(report: RunReport, topology: Topology) -> str:
     return fill(
         "page.html.jinja",
         STYLES,
+        ("page.js",),
         once=functools.cache(lambda macro, values: macro(values)),
         title=TITLES[report.exit],
         report=report,
@@ -43,7 +50,12 @@ def html(report: RunReport, topology: Topology) -> str:
         faults=[(one, remedy(one)) for one in report.diagnoses],
         drawing=drawn,
         grids=grids,
-        counts=() if grids or not report.verdicts else overview.counts(report),
+        groups=named,
+        sent=sent,
+        group_ids={(row.stage, row.src, to.dst, row.layer): to.id for row in sent for to in row.to},
+        choices=_choices(report, topology),
+        places=states.places(topology, fared),
+        counts=overview.counts(report) if large else (),
         legend=legend(one.word for grid in grids for _, row in grid.rows for one in row),
         pairs=cells.pairs(pairs, opening),
         unfolded=sum(not one.ok for one in told) <= MAX_UNFOLDED,
@@ -54,4 +66,16 @@ def html(report: RunReport, topology: Topology) -> str:
         unlisted=len(report.evidence) - len(shown),
         nodes=readings.by_node(report.evidence, shown, citations.marked),
         facts=overview.facts(report),
+    )
+
+
+def _choices(report: RunReport, topology: Topology) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What the page can be narrowed down to; the names of nodes are on it already."""
+    return (
+        ("state", tuple(map(str, Ruling))),
+        ("stage", report.run.stages),
+        ("probe", tuple(dict.fromkeys(str(one.cell.probe) for one in report.verdicts))),
+        ("vlan", tuple(str(vlan.id) for vlan in topology.vlans)),
+        ("host", tuple(host.name for host in topology.hosts)),
+        ("node", ()),
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness.flow import Ruling
 from harness.report.model import RunReport
+from harness.topology import Topology
 
 MARKS = {"pass": "✓", "fail": "✗", "unproved": "?", "none": "-"}
 """A state in a sign, so that nobody has to tell colours apart."""
@@ -67,11 +68,37 @@ COUNTED = ("proved", "failed", "unproved")
 
 def states(report: RunReport) -> dict[str, State]:
     """The state of each node that has cells."""
-    found: dict[str, Counter[Ruling]] = {}
+    found: dict[str, Counter[Ruling]] = defaultdict(Counter)
     for one in report.verdicts:
         for node in {one.cell.src, one.cell.dst}:
-            found.setdefault(node, Counter())[one.ruling] += 1
+            found[node][one.ruling] += 1
     return {node: State(*(rulings[one] for one in Ruling)) for node, rulings in found.items()}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a node is, and how it fared."""
+
+    name: str
+    vlan: int | None
+    """None for a host, which is in several."""
+    host: str
+    address: str
+    state: State
+
+
+def places(topology: Topology, found: dict[str, State]) -> tuple[Place, ...]:
+    """Every host and endpoint of a lab."""
+    ends = (
+        Place(end.name, end.vlan, end.host, str(end.address), found.get(end.name, State()))
+        for end in topology.endpoints
+    )
+    hosts = (
+        Place(host.name, None, host.name, str(host.management.ip) if host.management else "",
+              found.get(host.name, State()))
+        for host in topology.hosts
+    )  # fmt: skip
+    return (*ends, *hosts)
 
 
 def notes(report: RunReport) -> dict[str, tuple[Note, ...]]:
