@@ -1,94 +1,17 @@
-"""The page of a run in a real browser, opened as a file: seen, followed, attacked, printed."""
+"""The page of a run in a real browser: seen, followed, attacked, printed."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
 import pytest
-from playwright.sync_api import Browser, Error, Page, sync_playwright
 
-from harness.report.html.render import html
+from tests.browser.conftest import MADE, SIZES, Show
 from tests.unit import pages
-from tests.unit.labs import TUTORIAL
 from tests.unit.pages import LOST
 
-SIZES = ((1280, 800), (400, 800))
-FAILS, OPENS = "routed-bbox1-to-bbox4", "undone-bbox1-to-bbox3-icmp"
-MADE: dict[str, Callable[[], str]] = {
-    "good": lambda: html(pages.good(), TUTORIAL),
-    "bad": lambda: html(pages.bad(), TUTORIAL),
-    "hostile": lambda: html(*pages.hostile()),
-}
+OPENS = "undone-bbox1-to-bbox3-icmp"
 
 
-@dataclass
-class Opened:
-    """A page in the browser, and what went on behind it."""
-
-    page: Page
-    url: str
-    said: list[str] = field(default_factory=list)
-    """What the console and errors said; a policy that blocks something says so there."""
-    loaded: list[str] = field(default_factory=list)
-
-    def box(self, selector: str) -> dict[str, float]:
-        """Where an element is, in pixels from the upper left corner of the window."""
-        found = self.page.locator(selector).first.bounding_box()
-        assert found, selector
-        return {key: float(value) for key, value in found.items()}  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The machine's own Chromium; skipped, with the reason, where there is none."""
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no chromium on this machine; `apt-get install chromium`")
-    with sync_playwright() as playwright:
-        try:
-            started = playwright.chromium.launch(executable_path=program)
-        except Error as error:
-            pytest.skip(f"chromium does not start here: {error.message:.200}")
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A file of each page, as a run folder has it."""
-    folder = tmp_path_factory.mktemp("pages")
-    for name, made in MADE.items():
-        (folder / f"{name}.html").write_text(made(), encoding="utf-8")
-    return {name: folder / f"{name}.html" for name in MADE}
-
-
-@pytest.fixture
-def show(browser: Browser, files: dict[str, Path]) -> Iterator[Callable[..., Opened]]:
-    """Open a page, at a place on it, in a window of its own without a network."""
-    contexts = []
-
-    def opened(name: str, place: str = "", **settings: Any) -> Opened:
-        size = dict(zip(("width", "height"), settings.pop("size", SIZES[0]), strict=True))
-        context = browser.new_context(offline=True, viewport=size, **settings)  # type: ignore[arg-type]
-        contexts.append(context)
-        found = Opened(context.new_page(), f"{files[name].as_uri()}{place}")
-        found.page.on("console", lambda message: found.said.append(message.text))
-        found.page.on("pageerror", lambda error: found.said.append(str(error)))
-        found.page.on("dialog", lambda dialog: found.said.append(dialog.message))
-        found.page.on("request", lambda request: found.loaded.append(request.url))
-        found.page.goto(found.url)
-        return found
-
-    yield opened
-    for context in contexts:
-        context.close()
-
-
-def test_a_good_run_is_seen_at_once(show: Callable[..., Opened]) -> None:
+def test_a_good_run_is_seen_at_once(show: Show) -> None:
     """The sentence and the whole drawing are on the first screen; nothing is open."""
     seen = show("good")
     assert seen.page.get_by_role("heading", level=1).inner_text().startswith("✓ PASS All 424 cells")
@@ -99,7 +22,7 @@ def test_a_good_run_is_seen_at_once(show: Callable[..., Opened]) -> None:
     assert seen.page.locator("details[open]").count() == 0
 
 
-def test_a_cause_is_seen_without_scrolling(show: Callable[..., Opened]) -> None:
+def test_a_cause_is_seen_without_scrolling(show: Show) -> None:
     """On top with its fix, and on the drawing at its node."""
     seen = show("bad")
     assert seen.page.get_by_role("banner").get_by_text("iptables -P FORWARD ACCEPT").is_visible()
@@ -110,7 +33,7 @@ def test_a_cause_is_seen_without_scrolling(show: Callable[..., Opened]) -> None:
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_nothing_is_loaded_and_nothing_is_blocked(show: Callable[..., Opened], name: str) -> None:
+def test_nothing_is_loaded_and_nothing_is_blocked(show: Show, name: str) -> None:
     """The page is all there is; its policy blocks nothing of its own, and its style is in force."""
     seen = show(name)
     assert seen.loaded == [seen.url]
@@ -120,25 +43,25 @@ def test_nothing_is_loaded_and_nothing_is_blocked(show: Callable[..., Opened], n
     )
 
 
-def test_hostile_strings_run_nothing_and_break_out_of_nothing(
-    show: Callable[..., Opened],
-) -> None:
-    """No element and no handler comes of a name; what was opened is what is shown."""
-    seen = show("hostile")
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+def test_hostile_strings_run_nothing_and_break_out_of_nothing(show: Show, scripts: bool) -> None:
+    """No element and no handler comes of a name, be the page's own script on or off."""
+    seen = show("hostile", java_script_enabled=scripts)
     assert seen.page.title().startswith("FAIL ")
-    kinds = (
-        "script, img, iframe, object, embed, form, link, base, [onload], [onerror], [onmouseover]"
-    )
+    kinds = "img, iframe, object, embed, form, link, base, [onload], [onerror], [onmouseover]"
     assert seen.page.locator(kinds).count() == 0
-    assert seen.page.locator("style").count() == seen.page.locator("body").count() == 1
+    for kind in ("style", "script", "body"):
+        assert seen.page.locator(kind).count() == 1
     seen.page.locator("summary").first.hover()
     assert seen.page.title().startswith("FAIL ")
     assert seen.page.locator("section").count() == 6
+    assert seen.said == []
 
 
-def test_the_policy_would_stop_what_broke_out(show: Callable[..., Opened]) -> None:
+def test_the_policy_would_stop_what_broke_out(show: Show) -> None:
     """Were a script or a style put into the page all the same, the browser would not have it."""
     seen = show("good")
+    assert seen.said == []
     for kind, text in (("script", "document.title = 1"), ("style", "p {margin: 9px}")):
         seen.page.evaluate(
             "([kind, text]) => {const made = document.createElement(kind);"
@@ -150,7 +73,7 @@ def test_the_policy_would_stop_what_broke_out(show: Callable[..., Opened]) -> No
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_the_page_never_scrolls_sideways(show: Callable[..., Opened], name: str) -> None:
+def test_the_page_never_scrolls_sideways(show: Show, name: str) -> None:
     """With all opened, what is too wide scrolls by itself."""
     seen = show(name)
     seen.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
@@ -159,7 +82,7 @@ def test_the_page_never_scrolls_sideways(show: Callable[..., Opened], name: str)
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_dark_where_the_reader_wants_it(show: Callable[..., Opened]) -> None:
+def test_dark_where_the_reader_wants_it(show: Show) -> None:
     """Another background, the drawing's too."""
     colour = "[document.body, document.querySelector('.box')].map(each =>"
     colour += " getComputedStyle(each).backgroundColor + getComputedStyle(each).fill)"
@@ -169,7 +92,7 @@ def test_dark_where_the_reader_wants_it(show: Callable[..., Opened]) -> None:
     assert all(one != other for one, other in zip(light, dark, strict=True))
 
 
-def test_fields_lead_to_cells_and_cells_to_evidence(show: Callable[..., Opened]) -> None:
+def test_fields_lead_to_cells_and_cells_to_evidence(show: Show) -> None:
     """What is folded opens when it is led to; scripts are off, as they always may be."""
     seen = show("good", java_script_enabled=False)
     cell = seen.page.locator(f"tr[id='{OPENS}']")
@@ -183,13 +106,13 @@ def test_fields_lead_to_cells_and_cells_to_evidence(show: Callable[..., Opened])
     assert cell.is_visible()
 
 
-def test_a_cell_can_be_led_to_by_its_id(show: Callable[..., Opened]) -> None:
+def test_a_cell_can_be_led_to_by_its_id(show: Show) -> None:
     """`report.html#ID` opens it."""
     seen = show("good", f"#{OPENS}")
     assert seen.page.locator(f"tr[id='{OPENS}']").is_visible()
 
 
-def test_a_failing_cell_leads_to_its_reading(show: Callable[..., Opened]) -> None:
+def test_a_failing_cell_leads_to_its_reading(show: Show) -> None:
     """The reading's own list is folded, and opens; the raw file is one click further."""
     seen = show("bad", f"#{LOST}")
     cell = seen.page.locator(f"tr[id='{LOST}']")
@@ -198,7 +121,7 @@ def test_a_failing_cell_leads_to_its_reading(show: Callable[..., Opened]) -> Non
     assert raw.is_visible()
 
 
-def test_printed_it_is_on_paper(show: Callable[..., Opened]) -> None:
+def test_printed_it_is_on_paper(show: Show) -> None:
     """Dark on light whatever the screen is, without links to nowhere, nothing cut off."""
     seen = show("bad", color_scheme="dark")
     seen.page.emulate_media(media="print", color_scheme="dark")
