@@ -13,14 +13,14 @@ from typing import Any
 
 from tabulate import tabulate
 
-from benchmarks import scale, sweeps, whole
+from benchmarks import page, scale, sweeps, whole
 from benchmarks.line import Line
 
 PARTS = {
     "whole": whole.wall, "failing": whole.failing, "explain": whole.explain,
-    "sweeps": sweeps.lines, "memory": whole.memory,
+    "sweeps": sweeps.lines, "memory": whole.memory, "page": page.tutorial,
 }  # fmt: skip
-APART = ("docker", "scale")
+APART = ("docker", "scale", "large-page")
 """Measured only where they are asked for."""
 FEWEST = 5
 """A median of fewer runs says little on a machine that others use."""
@@ -50,6 +50,8 @@ def main() -> None:
             found += measure(runs)
     if options.only == "docker":
         found += whole.docker(runs)
+    if options.only == "large-page":
+        found += page.large(runs)
     if options.only == "scale":
         found += scale.lines(runs, options.mininet)
     print(json.dumps(_document(found), indent=1) if options.json else _table(found))
