@@ -96,9 +96,16 @@ def _source_route(
     mac = topology.trunk_mac(cell.expectation.via[0])
     sent_to = first.dst_mac if first else "nobody"
     via, interface = route.get("via"), route.get("interface")
-    said = f"{src.name} routes via {via} dev {interface}, and sends to {sent_to}"
+    said = f"{src.name} {_leads(route)}, and sends to {sent_to}"
     agree = via == gateway and interface == src.interface
     return agree and sent_to == mac, said
+
+
+def _leads(route: dict[str, Any]) -> str:
+    """A node's answer to `ip route get`, in words."""
+    if not route.get("interface"):
+        return "has no route that was read"
+    return f"routes{' via ' + route['via'] if route.get('via') else ''} dev {route['interface']}"
 
 
 def _router_route(
@@ -106,24 +113,20 @@ def _router_route(
 ) -> Step:
     router, into, out = where
     seen_in, seen_out = came is not None, left is not None
-    said = (
-        f"{router} took it from {into}: {seen_in}; routes dev {route.get('interface')}; "
-        f"sent it out of {out}: {seen_out}"
-    )
+    took, sent = "took" if seen_in else "did not take", "sent" if seen_out else "did not send"
+    said = f"{router} {took} it from {into}, {_leads(route)}, and {sent} it out of {out}"
     return seen_in and seen_out and route.get("interface") == out, said
 
 
 def _outside_route(router: str, taken: Hop | None, left: Hop | None) -> Step:
     """Of a router whose switch port is all that can be seen."""
-    said = (
-        f"{router} is not looked into; at its switch port it was given it: {taken is not None}; "
-        f"sent it on: {left is not None}"
-    )
+    was, sent = "was" if taken else "was not", "sent it on" if left else "did not send it on"
+    said = f"{router} is not looked into; at its switch port it {was} given it, and {sent}"
     return (None if taken and left else False), said
 
 
 def _outside_neighbour(router: str, left: Hop | None) -> Step:
-    sent_to = left.dst_mac if left else None
+    sent_to = left.dst_mac if left else "nobody"
     said = f"{router}'s ARP table cannot be read; sent to {sent_to}"
     return (None if left else False), said
 
@@ -147,11 +150,13 @@ def _neighbour(
     known = {entry["mac"] for entry in entries} - elsewhere
     sent_to = left.dst_mac if left else None
     table = "NDP" if ":" in address else "ARP"
-    said = f"{router}'s {table} table has {address} at {sorted(known)}; sent to {sent_to}"
+    at = ", ".join(sorted(known)) or "no MAC address"
+    said = f"{router}'s {table} table has {address} at {at}; sent to {sent_to or 'nobody'}"
     return known == {sent_to}, said
 
 
 def _delivery(came: Hop | None, arrived: Hop | None, dst: Endpoint, out: str) -> Step:
-    said = f"{dst.host} took it from {out}: {came is not None}; {dst.name}: {arrived is not None}"
+    took, got = "took" if came else "did not take", "got" if arrived else "did not get"
+    said = f"{dst.host} {took} it from {out}, and {dst.name} {got} it"
     right = came is not None and arrived is not None and arrived.dst_mac == dst.mac
     return right and arrived is not None and arrived.dst_ip == str(dst.address), said

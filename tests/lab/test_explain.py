@@ -85,7 +85,7 @@ def test_a_routed_pair_is_exit_code_0(routed: str) -> None:
     """With its steps in words."""
     done = harness("explain", "--name", routed, "bbox1", "bbox4")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "4 delivery  yes host2 took it from eth2.20: True; bbox4: True" in done.stdout
+    assert "4 delivery  yes host2 took it from eth2.20, and bbox4 got it" in done.stdout
 
 
 def test_a_pair_of_one_vlan_goes_direct(routed: str) -> None:
@@ -142,8 +142,8 @@ def test_an_external_router_is_seen_at_its_switch_port() -> None:
     steps = [line for line in through.stdout.splitlines() if line[:2] in {"2 ", "3 "}]
     assert steps == [
         (
-            "2 router    -   router is not looked into; at its switch port it was given it: True; "
-            "sent it on: True"
+            "2 router    -   router is not looked into; at its switch port it was given it, "
+            "and sent it on"
         ),
         "3 ARP       -   router's ARP table cannot be read; sent to 02:42:ac:10:14:0b",
     ]

@@ -117,7 +117,7 @@ def test_an_external_router_can_be_named() -> None:
 def test_a_lost_packet_has_a_place() -> None:
     """The step that disagrees says no, and the end says where."""
     text = text_of(ROUTED, faults.lost(ROUTED, "gateway:eth2.20 (out)"))
-    assert "2 router    NO  gateway took it from eth2.10: True" in text
+    assert "2 router    NO  gateway took it from eth2.10, " in text
     assert "lost before gateway:eth2.20 (out)\nFAIL it must reach" in text
     assert "ms)" not in text
 
@@ -151,7 +151,7 @@ def test_json_of_the_steps_says_whether_they_agree() -> None:
     assert list(found) == ["route", "router", "ARP", "delivery"]
     assert found["delivery"] == {
         "agree": True,
-        "measured": "host2 took it from eth2.20: True; bbox4: True",
+        "measured": "host2 took it from eth2.20, and bbox4 got it",
     }
 
 

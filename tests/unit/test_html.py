@@ -169,7 +169,7 @@ def test_a_failing_cell_says_all_of_itself(failing: Page) -> None:
         "Seen last at gateway:eth2.10 (in). Lost before gateway:eth2.20 (out).",
         "Evidence: routed/gateway/firewall/after , not/in/it",
         "1 ✓ yes route : bbox1 routes via 172.16.10.1 dev eth0, and sends to 02:6e:73:00:00:03",
-        "2 ✗ no router : gateway took it from eth2.10: True",
+        "2 ✗ no router : gateway took it from eth2.10, ",
     ):
         assert said in failing.words
 

@@ -8,7 +8,8 @@ from string import ascii_lowercase
 
 from harness.flow import Cell, Hop
 
-HEADER = ("at", "where", "tag", "from MAC", "to MAC", "from", "to", "TTL", "changed", "µs", "timeline")
+HEADER = ("at", "where", "tag", "from MAC", "to MAC", "from", "to", "TTL", "changed", "µs",
+          "timeline")  # fmt: skip
 PARTS = 20
 """Of the time that a probe took: so fine is the timeline beside its table."""
 
