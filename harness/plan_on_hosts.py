@@ -13,7 +13,7 @@ from typing import Any
 from harness import plan
 from harness.commands import FIREWALLS
 from harness.errors import InputError
-from harness.marks import mark
+from harness.marks import IMAGE_LABEL, LABEL, mark
 from harness.plan import EndpointKind, Step
 from harness.topology import Gateway, Host, Topology
 
@@ -241,8 +241,5 @@ def _commented(step: Step, run: str) -> Step:
     return {**step, "lines": tuple(line.replace(" -j ", said, 1) for line in step["lines"])}
 
 
-LABEL, IMAGE_LABEL = "org.macvlan-harness.run", "org.macvlan-harness.image"
-"""The labels of Docker objects that are the harness's to remove; their value is the run's name. A
-container inherits its image's labels, so an image has one of its own."""
 DELETED = ("vlan", "namespace", "container", "network", "image")
 """What there is an operation for that deletes it, besides addresses and routes that stay."""

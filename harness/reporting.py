@@ -21,6 +21,7 @@ from harness.report import folder
 from harness.report.document import document
 from harness.report.html.render import html
 from harness.report.model import Run, RunReport
+from harness.report.repeats import Found, repeats
 from harness.report.summary import clean
 
 TEXT = "diff.txt"
@@ -79,10 +80,10 @@ def report(
     )
 
 
-def compared(baseline: dict[str, Any], found: RunReport) -> dict[str, str]:
+def compared(baseline: Found, found: RunReport) -> dict[str, str]:
     """What a run changed since its baseline, as the files of the run folder that say it."""
     try:
-        difference = compare(baseline, document(found))
+        difference = compare(baseline.document, document(found), repeats(baseline))
     except CannotCompare as error:
         return {TEXT: f"{error}\n"}
     return {

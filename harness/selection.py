@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from _pytest.mark.structures import ParameterSet
@@ -23,7 +22,7 @@ from harness.flow import Stage
 from harness.keys import NO_ENGINES, NOT_ITS_OWN, OF_ENGINES, SESSION, UNUSABLE
 from harness.matrix import ALL_KINDS
 from harness.report import baselines
-from harness.report.folder import read_document
+from harness.report.repeats import Found, read
 from harness.session import Session
 from harness.spread import worker_of
 
@@ -159,13 +158,13 @@ def _open(config: pytest.Config) -> Session:
     return session
 
 
-def _baseline(option: argparse.Namespace, lab: labs.Source) -> dict[str, Any] | None:
+def _baseline(option: argparse.Namespace, lab: labs.Source) -> Found | None:
     """The run to compare with; none on the first night of `good`."""
     wish = option.lab_baseline
     if wish == baselines.GOOD:
         found = baselines.find(Path(option.lab_reports), lab.topology.name, lab.backend)
-        return read_document(found) if found else None
-    return read_document(Path(wish)) if wish else None
+        return read(found) if found else None
+    return read(Path(wish)) if wish else None
 
 
 def _kinds(wish: str) -> frozenset[str]:

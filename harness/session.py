@@ -19,6 +19,7 @@ from harness.machines import enter
 from harness.matrix import ALL_KINDS, Matrix, matrix
 from harness.normal import RULES
 from harness.report.model import RunReport
+from harness.report.repeats import Found
 from harness.steps import FourSteps, four_steps
 from harness.topology import Topology
 from harness.worker import calls
@@ -73,8 +74,8 @@ class Session:
             self.head = replace(self.head, id=f"{self.head.id}-{worker}")
         self.asks_cells = False
         """Whether any test asks for a cell: then a run without a verdict is no pass."""
-        self.baseline: dict[str, Any] | None = None
-        """The report.json of the run that this one is compared with."""
+        self.baseline: Found | None = None
+        """The run that this one is compared with."""
         self._source = source
         self._conductor: Conductor | None = None
         self._broken: set[str] = set()

@@ -30,15 +30,18 @@ def diff(
     """Show what changed from run OLD to run NEW: cells, paths, readings; regressions first.
 
     The exit code is 0 without regressions, 1 with one, 3 if the runs cannot be compared or all that
-    is worse is that it could not be told. Counters, ages and random MACs are no change.
+    is worse is that it could not be told. Counters, ages and random MACs are no change. Round trips
+    are, where they differ beyond noise: other runs beside OLD and NEW that were made alike are read
+    for how much of a difference that is.
     """
     from harness.diff import compare
     from harness.diff.text import markdown, text
-    from harness.report.folder import read_document
+    from harness.report.repeats import read, repeats
 
     if as_markdown and as_json:
         raise click.UsageError("--markdown and --json: give one of them")
-    found = compare(read_document(old), read_document(new))
+    before, after = read(old), read(new)
+    found = compare(before.document, after.document, repeats(before, after))
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))
     else:

@@ -13,7 +13,7 @@ class Change:
     """One thing that is not as it was, however many cells or stages it shows in."""
 
     kind: str
-    """`cell` `path` `fact` `run` `only-old` `only-new`."""
+    """`cell` `path` `fact` `time` `run` `only-old` `only-new`."""
     what: str
     """Of which quantity: `gateway firewall: filter FORWARD`, `TTL`, `kernel`."""
     old: str
@@ -21,7 +21,7 @@ class Change:
     sense: str = CHANGED
     """`regression` `changed` `mended`."""
     where: tuple[str, ...] = ()
-    """The ids of cells, or the stages of readings, in which it shows."""
+    """The ids of cells, the stages of readings, or the quantities in which it shows."""
     unproved: bool = False
     """A regression that is no failure: it could not be told any more."""
 
@@ -45,6 +45,8 @@ class Difference:
     """How many cells both runs have."""
     facts: int
     """How many facts of readings both runs have."""
+    untold: str = ""
+    """What could not be compared, and what would help."""
 
     @property
     def regressions(self) -> tuple[Change, ...]:
@@ -63,5 +65,5 @@ class Difference:
         """As lists, strings and numbers."""
         return {
             "old": self.old, "new": self.new, "cells": self.cells, "facts": self.facts,
-            "changes": [one.as_json() for one in self.changes],
+            "changes": [one.as_json() for one in self.changes], "untold": self.untold,
         }  # fmt: skip

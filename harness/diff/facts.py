@@ -11,15 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from harness import marks
+from harness.diff import docker
 from harness.diff.change import Change
+from harness.diff.docker import NONE, Facts
 from harness.normal import no_counters, no_flows
 
-Facts = dict[str, str]
 RESOLVER = "127.0.0.11"
 """Docker's, in each container; it listens on ports that the kernel chooses."""
 OF_RESOLVER = re.compile(r"(--sport |--to-destination 127\.0\.0\.11:)\d+")
-NONE = "-"
-"""What stands for a fact that is not there."""
 
 
 def links(parsed: list[dict[str, Any]]) -> Facts:
@@ -83,6 +82,7 @@ RULES: dict[str, Callable[[Any], Facts]] = {
     "neighbours": neighbours,
     "firewall": firewall,
     "sysctls": sysctls,
+    **docker.RULES,
 }
 """The rule of each kind of reading; kinds without one are flows of the run itself."""
 

@@ -15,7 +15,7 @@ def text(found: Difference) -> str:
     """A line or two a change, regressions first; in the end how much was compared."""
     lines = [f"old: {clean(found.old)}", f"new: {clean(found.new)}", ""]
     lines += [line for one in found.changes for line in _lines(one)]
-    return "\n".join([*lines, summary(found)])
+    return "\n".join([*lines, *_untold(found), summary(found)])
 
 
 def markdown(found: Difference) -> str:
@@ -33,7 +33,7 @@ def markdown(found: Difference) -> str:
             f"| {_cell(_where(one))} |"
             for one in found.changes
         ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(["", *_untold(found)] if found.untold else [])])
 
 
 def summary(found: Difference) -> str:
@@ -46,6 +46,10 @@ def summary(found: Difference) -> str:
         f"{head}{many(len(found.regressions), 'regression')}; {len(cells)} of "
         f"{many(found.cells, 'cell')} changed, {facts} of {many(found.facts, 'fact')} in evidence"
     )
+
+
+def _untold(found: Difference) -> list[str]:
+    return [f"not compared: {found.untold}"] if found.untold else []
 
 
 def _lines(one: Change) -> Iterator[str]:

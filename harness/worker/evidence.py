@@ -32,6 +32,13 @@ SYSCTLS = (
     "net.ipv4.conf.all.arp_ignore",
     "net.ipv4.conf.all.arp_filter",
     "net.ipv4.conf.all.proxy_arp",
+    "net.ipv4.conf.all.arp_announce",
+    "net.ipv4.conf.all.accept_local",
+    "net.ipv4.conf.all.route_localnet",
+    "net.ipv4.conf.all.send_redirects",
+    "net.ipv4.ip_default_ttl",
+    "net.ipv4.ip_no_pmtu_disc",
+    "net.ipv4.neigh.default.mcast_solicit",
     "net.ipv4.icmp_ratelimit",
     "net.ipv4.icmp_echo_ignore_all",
     "net.ipv6.conf.all.disable_ipv6",
@@ -44,6 +51,12 @@ SYSCTLS = (
     "net.netfilter.nf_conntrack_max",
 )
 """What decides whether a packet passes a node."""
+
+MODULES = (
+    "8021q", "macvlan", "veth", "bridge", "br_netfilter", "x_tables", "ip_tables", "nf_tables",
+    "nf_conntrack", "nf_nat", "overlay",
+)  # fmt: skip
+"""What labs are made of where a kernel has it as a module, or says its version all the same."""
 
 ROUTE_GET = 26
 ROUTE_TO, ROUTE_INTERFACE, ROUTE_VIA, ROUTE_SOURCE = 1, 4, 5, 7
@@ -98,7 +111,23 @@ def versions() -> dict[str, str]:
     for tool in ("iptables-nft", "iptables-legacy"):
         if shutil.which(tool):
             found[tool] = process.run(None, [tool, "--version"])["out"].strip()
+    for module in MODULES:
+        version = _version_of(module)
+        if version:
+            found["module " + module] = version
     return found
+
+
+def _version_of(module: str) -> str:
+    """A module's version, and the kernel's hash of its source where it has that; empty if none."""
+    said = []
+    for name in ("version", "srcversion"):
+        try:
+            with open(f"/sys/module/{module}/{name}", encoding="ascii", errors="replace") as file:
+                said.append(file.read().strip())
+        except OSError:
+            continue
+    return " ".join(said)
 
 
 def facts() -> dict[str, Any]:

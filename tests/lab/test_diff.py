@@ -158,6 +158,13 @@ def swapped(lines: list[Document]) -> None:
     lines[:] = [*others, *reversed(chain)]
 
 
+def slower(found: Document) -> None:
+    """Each ping through the gateway takes 5 ms more."""
+    for one in found["cells"]:
+        if one["probe"].startswith("icmp") and one["stage"] == "routed" and one["rtt_ms"]:
+            one["rtt_ms"] += 5
+
+
 ROUTED, BLOCKED = "routed-bbox1-to-bbox4-icmp", "isolated-bbox1-to-bbox4-icmp"
 RULE = "-A FORWARD -i eth2.10 -o eth2.20 -j ACCEPT"
 OTHER = {
@@ -288,8 +295,13 @@ SEEDS: dict[str, tuple[Seed, tuple[str, str, str]]] = {
             mac="02:00:00:00:00:09"),
         ("changed", "fact", "gateway neighbours: *"),
     ),
+    "a timing": (slower, ("changed", "time", "round trip of routed icmp longer")),
     "the kernel": (
         lambda one: one["run"].update(kernel="6.12.95"), ("changed", "run", "kernel"),
+    ),
+    "a kernel module": (
+        lambda one: one["run"]["versions"].update({"module bridge": "2.99"}),
+        ("changed", "run", "version of module bridge"),
     ),
     "a tool": (
         lambda one: one["run"]["versions"].update({"iptables-nft": "iptables v1.8.11"}),
@@ -344,9 +356,33 @@ def test_soft_state_is_no_change(report: Document) -> None:
         if one["kind"] in SOFT:
             SOFT[one["kind"]](one["parsed"])
     for one in new["cells"]:
-        one.update({"rtt_ms": 5.0, "token": "00", "attempts": 2})
+        one.update({"token": "00", "attempts": 2})
+        one["rtt_ms"] = one["rtt_ms"] and one["rtt_ms"] * 3
     each_hop(new, lambda hop: hop.update(t_us=hop["t_us"] + 3))
     assert compare(report, new).changes == ()
+
+
+def test_a_real_delay_is_told_once(tmp_path: Path) -> None:
+    """The gateway sends slower than it is asked to: packets wait for each other, and all arrive."""
+    name = f"delay-{os.getpid()}"
+    harness = [sys.executable, "-m", "harness"]
+    slow = "tc qdisc add dev eth2 root tbf rate 500kbit burst 1700 limit 3000000"
+
+    def do(*argv: str) -> None:
+        subprocess.run([*harness, *argv], cwd=ROOT, check=True, capture_output=True)
+
+    if os.geteuid() != 0:
+        pytest.skip("making namespaces needs root")
+    do("up", "--name", name)
+    try:
+        before = run(tmp_path, "--lab-attach", name, "-k", "icmp")
+        do("exec", "--name", name, "gateway", "--", *slow.split())
+        after = run(tmp_path, "--lab-attach", name, "-k", "icmp")
+    finally:
+        do("down", name)
+    (change,) = compare(read_document(before), read_document(after)).changes
+    assert told(change) == ("changed", "time", "round trip of routed icmp longer")
+    assert float(change.new.split()[0]) > 5
 
 
 def test_a_regression_comes_first_and_is_exit_code_1(first: Path, tmp_path: Path) -> None:
