@@ -1,13 +1,15 @@
 """Times of two runs, told where they differ beyond noise.
 
-Two things must hold. The effect: each run on one side has a median that is `FACTOR` times every
-median on the other side and further from it than a floor, so that how runs of one kernel differ by
-themselves is no change. The chance: Mann and Whitney's U test over all measurements says that both
-sides are not drawn from one distribution. The test alone would not do: cells of one run share their
-machine's load, so its figure is too small.
+Two things must hold. The effect: the quick ones of each run on one side take `FACTOR` times as long
+as those of every run on the other side, and longer by more than a floor, so that how runs of one
+kernel differ by themselves is no change. The quick ones, because a machine that is busy for a
+moment slows down what was under way then, and a slower path slows down all. The chance: Mann and
+Whitney's U test over all measurements says that both sides are not drawn from one distribution. The
+test alone would not do: cells of one run share their machine's load, so its figure is too small.
 
-Compared are round trips that a kernel answers by itself. What answers UDP and layer-2 frames is a
-program of the lab, whose turn comes when the machine has time for it: it is that which they tell.
+Compared are round trips that kernels carry and answer on the spot. What answers UDP and layer-2
+frames is a program of the lab, and macvlan hands broadcasts, ARP and NDP with them, to a work
+queue: they wait until the machine has time, and it is that which they tell.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import Any
 from harness.diff.change import Change
 
 Document = dict[str, Any]
-KERNEL_ANSWERS = ("arp", "ndp", "icmp", "icmp6", "tcp", "tcp6")
+ON_THE_SPOT = ("icmp", "icmp6", "tcp", "tcp6")
 FACTOR = 1.5
 FLOOR_MS, FLOOR_S = 0.1, 2.0
 """What round trips and whole runs vary by on an idle machine, several times over."""
@@ -46,14 +48,14 @@ class Sample:
     new: tuple[tuple[float, ...], ...]
 
     @property
-    def medians(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """That of each run."""
-        return tuple(map(median, self.old)), tuple(map(median, self.new))
+    def quick(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The lower quartile of each run."""
+        return tuple(map(_quartile, self.old)), tuple(map(_quartile, self.new))
 
     @property
     def sense(self) -> str:
         """`longer`, `shorter`, or nothing: not enough to speak of."""
-        old, new = self.medians
+        old, new = self.quick
         enough = min(sum(map(len, self.old)), sum(map(len, self.new))) >= ENOUGH
         if enough and min(new) >= max(FACTOR * max(old), max(old) + self.floor):
             return "longer"
@@ -62,9 +64,14 @@ class Sample:
         return ""
 
     def __str__(self) -> str:
-        old, new = (f"{median(side):.3g}" for side in self.medians)
+        old, new = (f"{one:.3g}" for one in self.typical)
         count = sum(map(len, self.new))
         return f"{self.what} {old} -> {new} {self.unit} ({count} measured)"
+
+    @property
+    def typical(self) -> tuple[float, float]:
+        """The median of each side."""
+        return median(sum(self.old, ())), median(sum(self.new, ()))
 
 
 def timings(old: Sequence[Document], new: Sequence[Document]) -> tuple[tuple[Change, ...], str]:
@@ -93,14 +100,18 @@ def _changes(found: list[tuple[str, Sample]]) -> Iterator[Change]:
         samples = [sample for told, sample in found if told == sense]
         if samples:
             worst = max(samples, key=_ratio)
-            old, new = (f"{median(side):.3g} {worst.unit}" for side in worst.medians)
+            old, new = (f"{one:.3g} {worst.unit}" for one in worst.typical)
             where = tuple(str(sample) for sample in samples)
             yield Change("time", f"{worst.what} {sense}", old, new, where=where)
 
 
 def _ratio(sample: Sample) -> float:
-    old, new = map(median, sample.medians)
+    old, new = sample.typical
     return max(old, new) / max(min(old, new), 1e-9)
+
+
+def _quartile(measured: tuple[float, ...]) -> float:
+    return sorted(measured)[len(measured) // 4]
 
 
 def _round_trips(old: Sequence[Document], new: Sequence[Document]) -> Iterator[Sample]:
@@ -118,7 +129,7 @@ def _round_trips(old: Sequence[Document], new: Sequence[Document]) -> Iterator[S
 
 def _counts(cell: Document) -> bool:
     kind = cell["probe"].partition(":")[0]
-    return kind in KERNEL_ANSWERS and cell["rtt_ms"] is not None
+    return kind in ON_THE_SPOT and cell["rtt_ms"] is not None
 
 
 def _class(cell: Document) -> str:
