@@ -19,7 +19,7 @@ ifeq ($(USER_ID),0)
 AS_ROOT :=
 GIVE_BACK := true
 else
-AS_ROOT := sudo env PATH="$$PATH" CI="$$CI" COLUMNS="$$COLUMNS" TERM="$$TERM" PYTHONDONTWRITEBYTECODE=1
+AS_ROOT := sudo env PATH="$$PATH" CI="$$CI" GITHUB_STEP_SUMMARY="$$GITHUB_STEP_SUMMARY" COLUMNS="$$COLUMNS" TERM="$$TERM" PYTHONDONTWRITEBYTECODE=1
 # What root wrote goes back to the user, so that a run without sudo can write there again.
 GIVE_BACK := sudo chown -R "$(USER_ID):$$(id -g)" $$(ls -d reports .pytest_cache 2>/dev/null)
 endif

@@ -19,6 +19,8 @@ UNUSABLE: pytest.StashKey[HarnessError] = pytest.StashKey()
 """Why what was given cannot be used, or not here: told once, when everything is collected."""
 UNWRITTEN = pytest.StashKey[str]()
 """Why there is no run folder though a lab was tested."""
+COMPLAINTS = pytest.StashKey[list[str]]()
+"""What else could not be done of a run that is written whole."""
 KEPT = pytest.StashKey[list[str]]()
 """Names of the labs that tests had for themselves and that are still up."""
 ONLY_LAB = pytest.StashKey[bool]()

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from harness import junit
 from harness.defaults import BACKENDS, DEFAULT_TOPOLOGY, STAGES
 from harness.errors import HarnessError, InputError
 from harness.keys import (
     ASKING,
+    COMPLAINTS,
     FAILURES,
     FINISHED,
     KEPT,
@@ -29,6 +31,7 @@ from harness.keys import (
 from harness.spread import CONTROLLER, Controller, is_controller, refusal, tell
 
 if TYPE_CHECKING:
+    from harness.asking import Ask
     from harness.session import Session
 
 UNTOLD = "lab_untold"
@@ -87,8 +90,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:read_binary:DeprecationWarning:mitogen")
     config.stash[FAILURES] = (set(), set())
     config.stash[KEPT] = []
+    config.stash[COMPLAINTS] = []
     for each in (fixtures, own_fixtures, docker_fixtures):
         config.pluginmanager.register(each, each.__name__)
+    config.pluginmanager.register(junit.Attachments(config), "harness.junit")
     if config.option.lab_shell_on_failure:
         from harness.on_failure import ShellOnFailure
 
@@ -135,11 +140,11 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     config = session.config
     state = config.stash.get(SESSION, None)
     if CONTROLLER in config.stash:
-        own_junit(session)
+        junit.own(session)
     if state and not config.option.collectonly and not session.testsfailed:
         from harness import selection
 
-        own_junit(session)
+        junit.own(session)
         asks = [selection.ask_of(item) for item in session.items]
         of_lab = [item for item in session.items if asks_of_lab(item)]
         config.stash[ONLY_LAB] = of_lab == session.items and not hasattr(config, "workerinput")
@@ -149,21 +154,6 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 def asks_of_lab(item: pytest.Item) -> bool:
     """Whether a test is about the lab, also one that has nothing to ask of this one."""
     return not set(ASKING).isdisjoint(getattr(item, "fixturenames", ()))
-
-
-def own_junit(session: pytest.Session) -> None:
-    """Have a JUnit file made for the run folder, its place yet unknown, if nobody else wants one.
-
-    Only a run that tests a lab has one, which is known after collection; so pytest's own plugin is
-    told late of what it has missed.
-    """
-    config = session.config
-    if getattr(config.option, "xmlpath", "") is None and not hasattr(config, "workerinput"):
-        from _pytest import junitxml
-
-        config.option.xmlpath = os.devnull
-        junitxml.pytest_configure(config)
-        config.stash[junitxml.xml_key].pytest_sessionstart()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -207,16 +197,24 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed:
         _count(item, call, report)
+        ask = _ask_of(item)
+        if ask:
+            report.__dict__.update(junit.describe(item, ask))
     return report
+
+
+def _ask_of(item: pytest.Item) -> Ask | None:
+    """What a test asks of a lab, if it asks something."""
+    if SESSION not in item.config.stash:
+        return None
+    from harness import selection
+
+    return selection.ask_of(item)
 
 
 def _is_judged(item: pytest.Item) -> bool:
     """Whether a test is of a cell's verdict."""
-    if SESSION not in item.config.stash:
-        return False
-    from harness import selection
-
-    ask = selection.ask_of(item)
+    ask = _ask_of(item)
     return ask is not None and ask.judged
 
 
@@ -254,7 +252,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput") and _has_news(stash):
         _tell(session)
     else:
-        _place_junit(session.config)
+        wrote = stash.get(FINISHED, None) or stash.get(CONTROLLER, None)
+        junit.place(session.config, wrote.folder if wrote else None)
 
 
 def _has_news(stash: pytest.Stash) -> bool:
@@ -272,7 +271,7 @@ def _tell(session: pytest.Session) -> None:
     """Send the controller what it prints and counts of this worker's lab."""
     config, stash = session.config, session.config.stash
     finished = stash.get(FINISHED, None)
-    said = [f"harness: {stash[UNWRITTEN]}"] if UNWRITTEN in stash else []
+    said = [f"harness: {complaint}" for complaint in _complaints(stash)]
     if finished and config.option.lab_keep:
         said.append(kept_line(finished.kept, stash[SESSION].topology.endpoints[0].name))
     said += [f"lab {name} is up: harness list; harness down {name}" for name in stash[KEPT]]
@@ -289,26 +288,16 @@ def _finish(session: pytest.Session, state: Session) -> None:
     finished = state.finish(Path(config.option.lab_reports), (len(failed), len(broken)))
     if finished:
         config.stash[FINISHED] = finished
+        from harness.report import github
+
+        complaint = github.summarise(finished.folder, os.environ)
+        config.stash[COMPLAINTS] += [complaint] if complaint else []
     if session.exitstatus != pytest.ExitCode.OK or config.option.collectonly:
         return
     if finished is None:
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     elif finished.report.exit != "pass" and (finished.report.verdicts or state.asks_cells):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def _place_junit(config: pytest.Config) -> None:
-    """Let pytest write its JUnit file into the run folder; nowhere, and silently, without one."""
-    junit = config.pluginmanager.get_plugin("junitxml")
-    if junit is None or junit.xml_key not in config.stash or config.option.xmlpath != os.devnull:
-        return
-    finished, controller = config.stash.get(FINISHED, None), config.stash.get(CONTROLLER, None)
-    wrote = finished or controller
-    folder = wrote.folder if wrote else None
-    if folder:
-        config.stash[junit.xml_key].logfile = str(folder / "junit.xml")
-    else:
-        junit.pytest_unconfigure(config)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -333,8 +322,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         write(line)
     for name in stash[KEPT]:
         write(f"lab {name} is up: harness list; harness down {name}")
-    if UNWRITTEN in stash:
-        write(f"harness: {stash[UNWRITTEN]}", red=True)
+    for complaint in _complaints(stash):
+        write(f"harness: {complaint}", red=True)
+
+
+def _complaints(stash: pytest.Stash) -> list[str]:
+    return [*stash[COMPLAINTS], *([stash[UNWRITTEN]] if UNWRITTEN in stash else [])]
 
 
 def _measured(terminalreporter: pytest.TerminalReporter) -> list[str]:

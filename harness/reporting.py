@@ -24,7 +24,7 @@ from harness.report.model import Run, RunReport
 from harness.report.repeats import Found, repeats
 from harness.report.summary import clean
 
-TEXT = "diff.txt"
+TEXT, MARKDOWN = "diff.txt", "diff.md"
 """Of a run folder: what changed since the baseline."""
 
 
@@ -88,7 +88,7 @@ def compared(baseline: Found, found: RunReport) -> dict[str, str]:
         return {TEXT: f"{error}\n"}
     return {
         TEXT: f"{text(difference)}\n",
-        "diff.md": f"{markdown(difference)}\n",
+        MARKDOWN: f"{markdown(difference)}\n",
         "diff.json": json.dumps(difference.as_json(), indent=1),
     }
 
@@ -102,7 +102,8 @@ def write(
 ) -> Path:
     """Write the run folder; all that `harness judge` needs is in it, and `texts` by their path."""
     extra = {"evidence/topology.yaml": head.topology_text, **texts}
-    return folder.write(found, captures, extra, directory)
+    since = texts.get(MARKDOWN) or texts.get(TEXT, "")
+    return folder.write(found, captures, extra, directory, since)
 
 
 def add_page(head: Head, found: RunReport, target: Path) -> str:

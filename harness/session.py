@@ -18,6 +18,7 @@ from harness.leftovers import Snapshot
 from harness.machines import enter
 from harness.matrix import ALL_KINDS, Matrix, matrix
 from harness.normal import RULES
+from harness.report import folder
 from harness.report.model import RunReport
 from harness.report.repeats import Found
 from harness.steps import FourSteps, four_steps
@@ -119,7 +120,7 @@ class Session:
 
     def suspect(self, ask: Ask) -> str:
         """The node to look at for what an ask got: the cause's, or else where it was lost."""
-        verdict = self._result(ask.stage).verdicts.get(ask.cells[-1].id) if ask.cells else None
+        verdict = self.judged(ask)
         lost_at = verdict.observation.lost_at if verdict else None
         wanted = (
             verdict.cause.node if verdict and verdict.cause else None,
@@ -142,6 +143,15 @@ class Session:
         if verdict.ruling is Ruling.UNPROVED:
             raise Unproved(verdict.explain())
         return verdict
+
+    @property
+    def folder_name(self) -> str:
+        """What the run folder will be called."""
+        return folder.called(self.head.started.isoformat(), self.head.id)
+
+    def judged(self, ask: Ask) -> Verdict | None:
+        """What was found of an ask's last cell, whatever it is; None if nothing was."""
+        return self._result(ask.stage).verdicts.get(ask.cells[-1].id) if ask.cells else None
 
     def outcomes(self, ask: Ask) -> tuple[str, ...]:
         """The outcome of each cell of an ask."""
@@ -190,10 +200,10 @@ class Session:
         report = reporting.report(self.head, facts, results, left, failures)
         compared = reporting.compared(self.baseline, report) if self.baseline else {}
         texts = reporting.recorded(self._conductor.records) | compared
-        folder = reporting.write(self.head, report, self._conductor.captures, texts, reports)
-        pageless = reporting.add_page(self.head, report, folder)
+        written = reporting.write(self.head, report, self._conductor.captures, texts, reports)
+        pageless = reporting.add_page(self.head, report, written)
         said = compared.get(reporting.TEXT, "")
-        return Finished(report, folder, self._source.kept(), said, pageless)
+        return Finished(report, written, self._source.kept(), said, pageless)
 
     def _reading(self, stage: Stage, ask: Ask) -> object:
         found = self._parsed(stage, f"{stage}/{ask.node}/{ask.kind}/before")

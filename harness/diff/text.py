@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.diff.change import CHANGED, Change, Difference
+from harness.report.markdown import fitted
 from harness.report.summary import clean, many
 
 MAX_WHERE = 3
@@ -33,7 +34,8 @@ def markdown(found: Difference) -> str:
             f"| {_cell(_where(one))} |"
             for one in found.changes
         ]
-    return "\n".join([*lines, *(["", *_untold(found)] if found.untold else [])])
+    text = "\n".join([*lines, *(["", *_untold(found)] if found.untold else [])])
+    return fitted(text, "harness diff")
 
 
 def summary(found: Difference) -> str:

@@ -28,20 +28,21 @@ def write(
     captures: Mapping[str, bytes],
     extra: Mapping[str, str],
     directory: Path,
+    since: str = "",
 ) -> Path:
     """Write the run folder `<UTC time>-<id>` in `directory`, point `latest` at it, return it.
 
     `captures` are pcapng files by stage, `extra` texts by relative path. Everything is written
     under a hidden name beside the folder, then renamed, so that what bears a run folder's name is
-    whole. Raises RunFolderError if the file system does not let it, ValueError for a path in
-    `extra` that leads out of the folder.
+    whole. `since` is what changed since a baseline, for report.md. Raises RunFolderError if the
+    file system does not let it, ValueError for a path in `extra` that leads out of the folder.
     """
-    target = directory / _name(report)
+    target = directory / called(report.run.started, report.run.id)
     partial = directory / f".{target.name}.{os.getpid()}.partial"
     try:
         _sweep(directory)
         partial.mkdir(parents=True)
-        _fill(partial, _files(report, captures, extra))
+        _fill(partial, _files(report, captures, extra, since))
         partial.rename(target)
         _point(directory / LATEST, target.name)
     except OSError as error:
@@ -79,19 +80,20 @@ def _sweep(directory: Path) -> None:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _name(report: RunReport) -> str:
-    started = datetime.fromisoformat(report.run.started)
-    moment = started.astimezone(UTC) if started.tzinfo else started
-    return f"{moment:%Y%m%dT%H%M%SZ}-{re.sub(r'[^A-Za-z0-9._-]', '-', report.run.id)}"
+def called(started: str, run: str) -> str:
+    """What the folder of a run is called that began then (ISO 8601), and has this id."""
+    began = datetime.fromisoformat(started)
+    moment = began.astimezone(UTC) if began.tzinfo else began
+    return f"{moment:%Y%m%dT%H%M%SZ}-{re.sub(r'[^A-Za-z0-9._-]', '-', run)}"
 
 
 def _files(
-    report: RunReport, captures: Mapping[str, bytes], extra: Mapping[str, str]
+    report: RunReport, captures: Mapping[str, bytes], extra: Mapping[str, str], since: str
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
     """Every file of the folder: its relative path and its octets, in pieces."""
     found = outline(report)
     yield REPORT, map(_octets, _document({**found, "cells": map(cell, report.verdicts)}))
-    yield "report.md", [_octets(markdown(report))]
+    yield "report.md", [_octets(markdown(report, since))]
     raw: dict[str, list[str]] = {}
     for entry in report.evidence:
         raw.setdefault(found["evidence"][entry.name]["raw_file"], []).append(entry.raw)

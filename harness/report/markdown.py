@@ -29,24 +29,43 @@ from harness.report.summary import (
 
 MAX_OCTETS = 40_000
 """Where groups of failures end, so that the rest fits too: a GitHub comment holds 65,536."""
+MAX_COMMENT = 65_536
+"""What a comment or a pull request of GitHub holds, in characters; counted here in octets."""
+CUT = "Cut here, to fit into a comment: `{}` has the rest."
 MAX_ITEMS = 12
 """Outside strings of one list that are shown; the rest is counted."""
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>|~&#]")
 
 
-def markdown(report: RunReport) -> str:
-    """The whole report in GitHub Flavored Markdown, below GitHub's size of a comment."""
+def markdown(report: RunReport, since: str = "") -> str:
+    """The whole report in GitHub Flavored Markdown, below GitHub's size of a comment.
+
+    `since` is what changed since a baseline, as Markdown; empty if there is none.
+    """
     parts = [
         f"**{report.exit.upper()}**: {tally(report)}.",
         *map(_diagnosis, report.diagnoses[:MAX_ITEMS]),
+        f"Since the baseline: {since.strip()}" if since else "",
         *_cells(report),
         *_failures(report),
         _listed("Not applicable", report.run.not_applicable),
         _listed("Left behind", report.leftovers),
-        _facts(report),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    body = "\n\n".join(part for part in parts if part)
+    return fitted(body, "report.html", f"\n\n{_facts(report)}\n")
+
+
+def fitted(body: str, rest: str, end: str = "") -> str:
+    """Text that a comment holds: what is too long is cut after a line, and said to be.
+
+    `rest` is where all of it is, `end` is kept in any case.
+    """
+    if _octets(body + end) <= MAX_COMMENT:
+        return body + end
+    note = f"\n\n{CUT.format(rest)}"
+    room = MAX_COMMENT - _octets(note + end)
+    return body.encode()[:room].decode(errors="ignore").rpartition("\n")[0].rstrip() + note + end
 
 
 def escaped(text: str, limit: int = 200) -> str:

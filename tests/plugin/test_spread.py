@@ -75,6 +75,8 @@ def test_wrong_network_fails(spread: Spread) -> None:
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert result.parseoutcomes()["failed"] > 0
     assert {one["run"]["exit"] for one in spread.reports} == {"fail"}
+    junit = (spread.pytester.path / "reports/latest/junit.xml").read_text("utf-8")
+    assert junit.count("[[ATTACHMENT|reports/") == 2 * result.parseoutcomes()["failed"]
 
 
 def test_own_suite(spread: Spread) -> None:

@@ -136,7 +136,7 @@ def test_what_engines_say(row: str) -> None:
         )
         for parsed in (was, now)
     ]  # fmt: skip
-    found = compare(*made)
+    found = compare(made[0], made[1])
     assert [(one.what, one.old, one.new) for one in found.changes] == [
         (f"host1 {what}", old, new) for what, old, new in wanted
     ]
@@ -160,6 +160,6 @@ def test_versions_of_kernel_modules() -> None:
         document(report(passed(cell("bbox1", "bbox3")), versions=versions))
         for versions in ({"module bridge": "2.3"}, {"module bridge": "2.4", "module 8021q": "1.8"})
     ]
-    assert [(one.what, one.old, one.new) for one in compare(*runs).changes] == [
+    assert [(one.what, one.old, one.new) for one in compare(runs[0], runs[1]).changes] == [
         ("version of module bridge", "2.3", "2.4")
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.causes import Code, Diagnosis
-from harness.report.markdown import escaped, markdown
+from harness.report.markdown import MAX_COMMENT, escaped, markdown
 from tests.unit.builders import cell, failed, passed, reading, report, tutorial
 
 EVIDENCE = (reading("routed/gateway/firewall/after"),)
@@ -88,3 +88,20 @@ def test_faults_come_before_the_cells() -> None:
         "**CAUSE** raw-drop: a \\*rule\\* drops it (1 cell)\n\n- on gateway: iptables -F" in found
     )
     assert "**CAUSE** unknown: a" in found
+
+
+def test_what_changed_since_a_baseline_is_told_early() -> None:
+    """Before the matrices, which are long."""
+    text = markdown(report(*tutorial()), "**kernel 1 -> 2: 0 regressions**\n\n- old: a\n")
+    assert text.index("Since the baseline: **kernel 1 -> 2: 0 regressions**") < text.index(
+        "layer 2"
+    )
+
+
+def test_what_a_comment_does_not_hold_is_cut_and_said_to_be() -> None:
+    """After a line, whatever is in it; the run's facts stay, and it is said where the rest is."""
+    since = "\n".join(f"| {number} | \u00e9{'x' * 90} |" for number in range(2000))
+    text = markdown(report(*tutorial()), since)
+    assert 60_000 < len(text.encode()) <= MAX_COMMENT
+    assert "x |\n\nCut here, to fit into a comment: `report.html` has the rest.\n\n" in text
+    assert text.endswith("captures/\\*.pcapng |\n")
