@@ -43,8 +43,14 @@ def doctor(topology: str | None, as_json: bool) -> None:  # noqa: FBT001 - click
 @click.command(epilog="Example: harness show reports/latest")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--line", is_flag=True, help="One line, for chat or the subject of a mail.")
+@click.option("--openmetrics", is_flag=True, help="Numbers, for Prometheus and its like.")
 @json_option
-def show(run: Path, line: bool, as_json: bool) -> None:  # noqa: FBT001 - click calls it by name
+def show(
+    run: Path,
+    line: bool,  # noqa: FBT001 - click calls it by name
+    openmetrics: bool,  # noqa: FBT001 - click calls it by name
+    as_json: bool,  # noqa: FBT001 - click calls it by name
+) -> None:
     """Show a run's cells and verdicts. The exit code is the run's.
 
     RUN is a run folder; `reports/latest` is the newest.
@@ -52,11 +58,15 @@ def show(run: Path, line: bool, as_json: bool) -> None:  # noqa: FBT001 - click 
     from harness.report.folder import read_document
     from harness.report.line import line as in_one_line
 
-    if line and as_json:
-        raise click.UsageError("--line and --json: give one of them")
+    if line + openmetrics + as_json > 1:
+        raise click.UsageError("--line, --openmetrics and --json: give one of them")
     document = read_document(run)
     if line:
         click.echo(in_one_line(document))
+    elif openmetrics:
+        from harness.report.openmetrics import openmetrics as in_numbers
+
+        click.echo(in_numbers(document), nl=False)
     elif as_json:
         click.echo(json.dumps(document, indent=2))
     else:

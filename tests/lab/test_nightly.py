@@ -48,8 +48,11 @@ def night(settings: dict[str, str], **more: str) -> tuple[int, str]:
 
 def test_a_good_night_is_told_in_a_line(settings: dict[str, str]) -> None:
     """And the report of an earlier night goes."""
-    code, told = night(settings)
+    metrics = Path(settings["REPORTS"]).with_name("lab.prom")
+    code, told = night(settings, METRICS=str(metrics))
     assert (code, told.count("\n")) == (0, 1)
+    assert 'macvlan_harness_run_ended{backend="netns",exit="pass",' in metrics.read_text()
+    assert [path.name for path in metrics.parent.glob("lab.prom*")] == ["lab.prom"]
     assert told.startswith("PASS macvlan-two-host on netns, kernel ")
     reports = Path(settings["REPORTS"])
     assert [path.name for path in reports.glob("2020*")] == []
@@ -103,7 +106,7 @@ def test_systemd_reads_its_files(tmp_path: Path) -> None:
 
 
 def test_the_job_runs_what_it_says(settings: dict[str, str], tmp_path: Path) -> None:
-    """Its commands in their order, in a shell as the runner has it; the summary has the line."""
+    """Its commands in their order, in a shell as the runner has it; the summary has the report."""
     job: dict[str, Any] = yaml.safe_load((NIGHTLY / "github-actions.yml").read_text())
     (steps,) = [one["steps"] for one in job["jobs"].values()]
     summary = tmp_path / "summary"
@@ -114,5 +117,5 @@ def test_the_job_runs_what_it_says(settings: dict[str, str], tmp_path: Path) -> 
             ["bash", "-e", "-o", "pipefail", "-c", step["run"]], env=environment, check=True,
             cwd=tmp_path, capture_output=True, timeout=120,
         )  # fmt: skip
-    assert summary.read_text().startswith("PASS macvlan-two-host on netns, kernel ")
-    assert "## " in summary.read_text() or "| " in summary.read_text()
+    assert summary.read_text().startswith("**PASS**: ")
+    assert summary.read_text().count("| topology ") == 1
