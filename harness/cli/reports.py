@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import click
 
 from harness.cli.runs import json_option
 
+SHOWN = 50
+"""From so many runs on, how far the reading is is shown on a terminal."""
 KEPT = 30
 """A month of nightly runs."""
 MB = 1e6
@@ -57,6 +60,41 @@ def prune(
         click.echo(name)
     verb = "would go from" if dry_run else "removed from"
     click.echo(f"{len(old)} {verb} {directory} ({size / MB:.1f} MB), {len(found) - len(old)} stay")
+
+
+@reports.command(epilog="Example: harness reports index reports/")
+@click.argument("directory", type=click.Path(path_type=Path), default=Path("reports"))
+@json_option
+def index(directory: Path, as_json: bool) -> None:  # noqa: FBT001 - click calls it by name
+    """Write DIRECTORY/index.html, a page over all runs, by default of `reports/`.
+
+    It has each lab's runs over time, by kernel and engine, with their durations, the cells that
+    turned red with the first run in which they did, and cells that are flaky. What cannot be read
+    is named and left out. With --json the same is printed, and nothing is written.
+    """
+    from harness.errors import RunFolderError
+    from harness.report import folder as run_folder
+    from harness.report import history
+    from harness.report.html import index as page
+
+    found, unread = [], []
+    folders = history.folders(directory)
+    hidden = as_json or len(folders) < SHOWN or not sys.stderr.isatty()
+    with click.progressbar(folders, label="reading", file=sys.stderr, hidden=hidden) as shown:
+        for one in shown:
+            try:
+                found.append(history.read(one))
+            except RunFolderError as error:
+                unread.append(str(error))
+    made = history.histories(found)
+    if as_json:
+        click.echo(json.dumps(history.as_json(made, unread), indent=2))
+        return
+    paged = [one.name for one in folders if (one / run_folder.PAGE).is_file()]
+    run_folder.add(directory, page.NAME, page.index(made, unread, paged))
+    for line in unread:
+        click.echo(f"not read: {line}", err=True)
+    click.echo(f"{directory / page.NAME}: {len(found)} runs")
 
 
 VERBS = (reports,)
