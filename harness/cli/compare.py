@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.runs import json_option
+
+if TYPE_CHECKING:
+    from harness.diff import Difference
+
+IN_FOLDER = "-"
+"""What `--html` means without a file: beside NEW's own page."""
 
 reports_option = click.option(
     "--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True,
@@ -20,11 +27,19 @@ reports_option = click.option(
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
 @click.option("--markdown", "as_markdown", is_flag=True, help="For a pull request.")
+@click.option(
+    "--html",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value=IN_FOLDER,
+    help="Write a page; without FILE, NEW/diff.html. Give it last, or as --html=FILE.",
+)
 @json_option
 def diff(
     old: Path,
     new: Path,
     as_markdown: bool,  # noqa: FBT001 - click calls it by name
+    html: str | None,
     as_json: bool,  # noqa: FBT001 - click calls it by name
 ) -> None:
     """Show what changed from run OLD to run NEW: cells, paths, readings; regressions first.
@@ -38,15 +53,27 @@ def diff(
     from harness.diff.text import markdown, text
     from harness.report.repeats import read, repeats
 
-    if as_markdown and as_json:
-        raise click.UsageError("--markdown and --json: give one of them")
+    if as_markdown + as_json + bool(html) > 1:
+        raise click.UsageError("--markdown, --html and --json: give one of them")
     before, after = read(old), read(new)
     found = compare(before.document, after.document, repeats(before, after))
-    if as_json:
+    if html:
+        _write(new / "diff.html" if html == IN_FOLDER else Path(html), found)
+    elif as_json:
         click.echo(json.dumps(found.as_json(), indent=2))
     else:
         click.echo(markdown(found) if as_markdown else text(found))
     sys.exit(found.exit_code)
+
+
+def _write(file: Path, found: Difference) -> None:
+    """Write the page; its path, and what is on top of it."""
+    from harness.diff import page
+    from harness.diff.text import summary
+    from harness.report.folder import add
+
+    add(file.parent, file.name, page.html(found))
+    click.echo(f"{summary(found)}\n{file}")
 
 
 @click.group(epilog="Example: harness baseline set reports/latest")

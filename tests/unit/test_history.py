@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ from click.testing import CliRunner
 
 from harness.cli import cli
 from harness.errors import RunFolderError
-from harness.flow import Verdict
+from harness.flow import Cell, Verdict
 from harness.report import history
 from harness.report.folder import write
 from harness.report.history import Past, histories, read
 from tests.unit.builders import cell, failed, passed, report, unproved
 
-ENDS = {"g": passed, "r": failed, "u": unproved}
+ENDS: dict[str, Callable[[Cell], Verdict]] = {"g": passed, "r": failed, "u": unproved}
 FIRST = "isolated-bbox1-to-b0-icmp"
 
 
