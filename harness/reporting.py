@@ -15,10 +15,12 @@ from harness import __version__, topology
 from harness.causes import merged
 from harness.conductor import StageResult
 from harness.diff import compare
+from harness.diff.page import told
 from harness.diff.text import markdown, text
 from harness.errors import CannotCompare
 from harness.report import folder
 from harness.report.document import document
+from harness.report.html.changes import Changes
 from harness.report.html.render import html
 from harness.report.model import Run, RunReport
 from harness.report.repeats import Found, repeats
@@ -80,17 +82,31 @@ def report(
     )
 
 
-def compared(baseline: Found, found: RunReport) -> dict[str, str]:
-    """What a run changed since its baseline, as the files of the run folder that say it."""
+@dataclass(frozen=True)
+class Compared:
+    """What changed since a baseline; nothing where there is none."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    """The files of the run folder that say it."""
+    page: Changes | None = None
+
+
+def compared(baseline: Found | None, found: RunReport) -> Compared:
+    """Compare a run with its baseline, if it has one."""
+    if baseline is None:
+        return Compared()
     try:
         difference = compare(baseline.document, document(found), repeats(baseline))
     except CannotCompare as error:
-        return {TEXT: f"{error}\n"}
-    return {
+        names = (baseline.folder.name, found.run.id)
+        said = Changes(*names, "it cannot be compared", untold=str(error))
+        return Compared({TEXT: f"{error}\n"}, said)
+    texts = {
         TEXT: f"{text(difference)}\n",
         MARKDOWN: f"{markdown(difference)}\n",
         "diff.json": json.dumps(difference.as_json(), indent=1),
     }
+    return Compared(texts, told(difference))
 
 
 def write(
@@ -106,13 +122,13 @@ def write(
     return folder.write(found, captures, extra, directory, since)
 
 
-def add_page(head: Head, found: RunReport, target: Path) -> str:
+def add_page(head: Head, found: RunReport, target: Path, since: Changes | None = None) -> str:
     """Add the page to a run folder, which is whole without it; why there is none, if there is none.
 
     The page is a view of what is written already: whatever is wrong with it costs a run nothing.
     """
     try:
-        folder.add(target, folder.PAGE, html(found, head.topology))
+        folder.add(target, folder.PAGE, html(found, head.topology, since))
     except Exception as error:  # noqa: BLE001 - told, and the run counts as it ended
         return (
             f"none could be made ({type(error).__name__}: {clean(str(error))}); the rest is whole"

@@ -198,11 +198,11 @@ class Session:
         # The next run would not find the hosts as this one did.
         failures = (failures[0], failures[1] + len(kept_back))
         report = reporting.report(self.head, facts, results, left, failures)
-        compared = reporting.compared(self.baseline, report) if self.baseline else {}
-        texts = reporting.recorded(self._conductor.records) | compared
+        compared = reporting.compared(self.baseline, report)
+        texts = reporting.recorded(self._conductor.records) | compared.texts
         written = reporting.write(self.head, report, self._conductor.captures, texts, reports)
-        pageless = reporting.add_page(self.head, report, written)
-        said = compared.get(reporting.TEXT, "")
+        pageless = reporting.add_page(self.head, report, written, compared.page)
+        said = compared.texts.get(reporting.TEXT, "")
         return Finished(report, written, self._source.kept(), said, pageless)
 
     def _reading(self, stage: Stage, ask: Ask) -> object:

@@ -78,6 +78,10 @@ def test_a_run_says_what_changed_since_its_baseline(first: Path, tmp_path: Path)
     said = (compared / "diff.txt").read_text()
     assert f"old: {alone.name.rpartition('-')[2]} (" in said
     assert "0 regressions; 0 of " in said
+    assert "Since the baseline: **0 regressions; 0 of " in (compared / "report.md").read_text()
+    assert f"The baseline is {alone.name.rpartition('-')[2]} (" in (
+        (compared / "report.html").read_text()
+    )
     other = run(tmp_path, *quick, "--lab-baseline", str(first))
     changes = json.loads((other / "diff.json").read_text())["changes"]
     assert {one["kind"] for one in changes} == {"only-old", "run"}  # and what is not applicable

@@ -29,7 +29,7 @@ def test_what_changed() -> None:
     """The sentence on top with a sign; a row a change, its places where it is opened."""
     text = shown(WORSE, FACT, untold="times")
     assert "1 regression; 2 of 424 cells changed, 1 of 1929 facts in evidence</h1>" in text
-    assert "</span> regression</td><th>routed icmp</th>" in text
+    assert '</span> regression</td><th scope="row">routed icmp</th>' in text
     assert "<summary>2 places</summary>" in text
     assert '<td class="gone">1</td><td class="come">2</td><td><code>routed</code></td>' in text
     assert "not compared: times" in text
@@ -43,6 +43,7 @@ def test_marks() -> None:
     ]
     assert marks == ["fail", "unproved", "pass", "none"]
     assert page.told(Difference("a", "b", (), 1, 1)).mark == "pass"
+    assert page.told(Difference("a", "b", (), 1, 1, "times")).mark == "unproved"
     assert "Nothing changed." in shown()
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from harness.flow import Stage
 from harness.report.html import cells, hops, overview, readings
+from harness.report.html.changes import Changes, Row
 from harness.report.html.cited import Citations
 from harness.report.html.drawing import draw
 from harness.report.html.render import html
@@ -346,3 +347,13 @@ def test_headings_and_landmarks(failing: Page) -> None:
     assert all(one <= before + 1 for before, one in pairwise(levels))
     assert {"header", "nav", "main"} <= {tag for tag, _ in failing.elements}
     assert all("scope" in each for each in failing.all("th"))
+
+
+def test_what_changed_since_a_baseline() -> None:
+    """On top in a sentence that leads to the table; without a baseline there is no word of it."""
+    row = Row("fail", "regression", "routed icmp", "pass, reached", "fail, silent", ("a",))
+    text = html(pages.good(), TUTORIAL, Changes("r1", "r2", "kernel 1 -> 2: 1 regression", (row,)))
+    assert '<a href="#part-since">Since the baseline</a>: kernel 1 -&gt; 2: 1 regression' in text
+    assert "The baseline is r1." in text
+    assert '<td class="gone">pass, reached</td>' in text
+    assert "baseline" not in html(pages.good(), TUTORIAL)

@@ -38,5 +38,7 @@ class Changes:
 
     @property
     def mark(self) -> str:
-        """That of the first row, which is the worst; without rows all is as it was."""
-        return self.rows[0].mark if self.rows else "pass"
+        """That of the first row, which is the worst; without rows all is as it was, or untold."""
+        if self.rows:
+            return self.rows[0].mark
+        return "unproved" if self.untold else "pass"

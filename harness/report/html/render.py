@@ -6,6 +6,7 @@ import functools
 
 from harness.flow import Ruling
 from harness.report.html import cells, drawing, groups, hops, overview, readings, states
+from harness.report.html.changes import MAX_ROWS, MAX_WHERE, Changes
 from harness.report.html.cited import Citations
 from harness.report.html.skeleton import fill
 from harness.report.html.way import Ways
@@ -19,8 +20,11 @@ MAX_UNFOLDED = 100
 TITLES = {"pass": "PASS", "fail": "FAIL", "error": "UNPROVED"}
 
 
-def html(report: RunReport, topology: Topology) -> str:
-    """A run as one page of HTML that needs no other file and no network."""
+def html(report: RunReport, topology: Topology, since: Changes | None = None) -> str:
+    """A run as one page of HTML that needs no other file and no network.
+
+    `since` is what changed since a baseline, if there is one.
+    """
     told = cells.told(report.verdicts)
     pairs = cells.by_pair(told)
     shown = readings.listed(report.evidence, (name for one in told for name in one.evidence))
@@ -44,6 +48,9 @@ def html(report: RunReport, topology: Topology) -> str:
         once=functools.cache(lambda macro, values: macro(values)),
         title=TITLES[report.exit],
         report=report,
+        since=since,
+        max_changes=MAX_ROWS,
+        max_where=MAX_WHERE,
         run=report.run,
         topology=topology,
         sentence=overview.sentence(report, topology),
