@@ -56,6 +56,7 @@ def test_a_good_night_is_told_in_a_line(settings: dict[str, str]) -> None:
     assert told.startswith("PASS macvlan-two-host on netns, kernel ")
     reports = Path(settings["REPORTS"])
     assert [path.name for path in reports.glob("2020*")] == []
+    assert "1 run of 1 lab" in (reports / "index.html").read_text()
     (kept,) = (reports / "baselines").iterdir()
     assert kept.resolve() == (reports / "latest").resolve()
     assert night(settings)[0] == 0
