@@ -76,6 +76,7 @@ def index(directory: Path, as_json: bool) -> None:  # noqa: FBT001 - click calls
     from harness.report import folder as run_folder
     from harness.report import history
     from harness.report.html import index as page
+    from harness.report.summary import many
 
     found, unread = [], []
     folders = history.folders(directory)
@@ -94,7 +95,7 @@ def index(directory: Path, as_json: bool) -> None:  # noqa: FBT001 - click calls
     run_folder.add(directory, page.NAME, page.index(made, unread, paged))
     for line in unread:
         click.echo(f"not read: {line}", err=True)
-    click.echo(f"{directory / page.NAME}: {len(found)} runs")
+    click.echo(f"{directory / page.NAME}: {many(len(found), 'run')}")
 
 
 VERBS = (reports,)

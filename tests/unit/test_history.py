@@ -125,7 +125,7 @@ def test_what_cannot_be_read_is_named_and_left_out(tmp_path: Path) -> None:
     (tmp_path / "20261123T200400Z-r4").mkdir()
     (tmp_path / "notes").mkdir()
     code, said, complained = index(tmp_path)
-    assert (code, said) == (0, f"{tmp_path}/index.html: 1 runs\n")
+    assert (code, said) == (0, f"{tmp_path}/index.html: 1 run\n")
     lines = complained.splitlines()
     assert [re.sub(r".*/2026\S*-r(\d).*", r"\1", line) for line in lines] == ["2", "3", "4"]
     assert "not as a report is: TypeError" in lines[1]
