@@ -67,8 +67,10 @@ def _still_there(step: Step) -> Step:
     kind, nothing = step["do"], {"do": "nothing", "node": step["node"]}
     if kind in ("iptables", "ip6tables"):
         return {**step, "lines": firewall.present(step["node"], kind, step["table"], step["lines"])}
-    link = {"vlan-delete": "name", "address-delete": "link", "link": "link"}.get(kind)
-    if link and not namespaces.route(step["node"]).link_lookup(ifname=step[link]):
+    gone = kind in ("address-delete", "link") and not namespaces.route(step["node"]).link_lookup(
+        ifname=step["link"]
+    )
+    if gone:
         return nothing
     if kind == "address-delete":
         held = namespaces.route(step["node"]).get_addr(address=step["cidr"].partition("/")[0])

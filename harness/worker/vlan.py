@@ -71,18 +71,44 @@ def join(netlink: Any, trunk: int, made: SubInterface) -> None:
 
 
 def delete(node: str, parent: str, vlan_id: int, name: str, mark: str = "") -> None:
-    """Take a sub-interface away again, also one that is only half made.
+    """Take a sub-interface away again, also one that is only half made; nothing if there is none.
 
     NotOurs if it has not the mark, unless there is none to have.
     """
     netlink = namespaces.route(node)
-    own = netlink.link_lookup(ifname=name)[0]
+    unmarked = _before_its_mark(SubInterface(vlan_id, name, 0, mark)) if mark else ""
+    for index in netlink.link_lookup(ifname=unmarked) if unmarked else ():
+        netlink.link("del", index=index)
+    for index in netlink.link_lookup(ifname=name):
+        _delete(netlink, index, (node, parent, vlan_id, name, mark))
+
+
+def _delete(netlink: Any, own: int, asked: tuple[str, str, int, str, str]) -> None:
+    node, parent, vlan_id, name, mark = asked
     if mark and netlink.get_links(own)[0].get("ifalias") != mark:
         raise NotOurs(f"{name} on {node} has not the alias {mark}: it is somebody else's")
     for trunk in netlink.link_lookup(ifname=parent):
         if _kind(netlink, own) == "veth":
             _take_filter(netlink, trunk, vlan_id)
     netlink.link("del", index=own)
+
+
+def _before_its_mark(made: SubInterface) -> str:
+    """What a sub-interface is called until it has its mark: nobody else's is called so.
+
+    The kernel takes no alias with a new link, and whoever is killed between the two must leave
+    something that is known for the run's own.
+    """
+    return f"h-{made.mark.rpartition('-')[2]}.{made.id}" if made.mark else made.name
+
+
+def _marked(netlink: Any, made: SubInterface) -> int:
+    """Give a new link its mark, then its name; its index."""
+    index: int = netlink.link_lookup(ifname=_before_its_mark(made))[0]
+    if made.mark:
+        netlink.link("set", index=index, ifalias=made.mark)
+        netlink.link("set", index=index, ifname=made.name)
+    return index
 
 
 def _kind(netlink: Any, index: int) -> str | None:
@@ -134,15 +160,13 @@ def _kernel_has_8021q() -> bool:
 def _added_8021q(netlink: Any, trunk: int, made: SubInterface) -> bool:
     """Make an 802.1Q link; False if the kernel does not know the kind."""
     try:
-        netlink.link(
-            "add", ifname=made.name, kind="vlan", link=trunk, vlan_id=made.id, mtu=made.mtu
-        )
+        name = _before_its_mark(made)
+        netlink.link("add", ifname=name, kind="vlan", link=trunk, vlan_id=made.id, mtu=made.mtu)
     except NetlinkError as error:
         if error.code == errno.EOPNOTSUPP:
             return False
         raise
-    alias = {"ifalias": made.mark} if made.mark else {}
-    netlink.link("set", index=netlink.link_lookup(ifname=made.name)[0], state="up", **alias)
+    netlink.link("set", index=_marked(netlink, made), state="up")
     return True
 
 
@@ -151,11 +175,11 @@ def _add_bpf(netlink: Any, trunk: int, made: SubInterface) -> None:
     mac = link.get("address")
     peer_name = f"vlan{made.id}"
     far = {"ifname": peer_name, "mtu": link.get("mtu")}
-    netlink.link("add", ifname=made.name, kind="veth", address=mac, mtu=made.mtu, peer=far)
-    own = netlink.link_lookup(ifname=made.name)[0]
-    peer = netlink.link_lookup(ifname=peer_name)[0]
-    for index in (own, peer) if made.mark else ():
-        netlink.link("set", index=index, ifalias=made.mark)
+    name = _before_its_mark(made)
+    netlink.link("add", ifname=name, kind="veth", address=mac, mtu=made.mtu, peer=far)
+    own, peer = _marked(netlink, made), netlink.link_lookup(ifname=peer_name)[0]
+    if made.mark:
+        netlink.link("set", index=peer, ifalias=made.mark)
     _attach(netlink, peer, 1, _push(made.id, trunk))
     _attach(netlink, trunk, made.id, _pop(made.id, peer))
     for index in (peer, own):
