@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 UNTOLD = "lab_untold"
 """Marks a report whose test met an error of the harness: it crosses from pytest-xdist's workers."""
+CUT_SHORT = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+"""A run that ended so has not asked everything, so it is no pass whatever it has found."""
 SHORT_S = 0.005
 """What `--durations-min` of pytest is unless it is set."""
 
@@ -285,7 +287,8 @@ def _tell(session: pytest.Session) -> None:
 def _finish(session: pytest.Session, state: Session) -> None:
     config = session.config
     failed, broken = config.stash[FAILURES]
-    finished = state.finish(Path(config.option.lab_reports), (len(failed), len(broken)))
+    untold = len(broken) + (session.exitstatus in CUT_SHORT)
+    finished = state.finish(Path(config.option.lab_reports), (len(failed), untold))
     if finished:
         config.stash[FINISHED] = finished
         from harness.report import github

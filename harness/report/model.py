@@ -72,8 +72,8 @@ class RunReport:
     """Tests that failed without a cell (host state); they count for the exit, not as cells."""
 
     errors: int = 0
-    """Tests that could not be carried out (a stage not made, a worker that ended), and what could
-    not be taken back of a lab."""
+    """Tests that could not be carried out (a stage not made, a worker that ended), an interrupt, and
+    what could not be taken back of a lab."""
 
     diagnoses: tuple[Diagnosis, ...] = ()
     """Each fault that was found, with the cells that it explains."""

@@ -154,7 +154,7 @@ def test_sweep_that_cannot_start(project: Project) -> None:
 
 
 def test_control_c(project: Project) -> None:
-    """Ctrl-C in the middle closes the lab, writes what is known, and ends with pytest's own 2."""
+    """Ctrl-C in the middle closes the lab, writes what is known as no pass, and ends with 2."""
     project.pytester.makepyfile(
         test_interrupts="""
         import os, signal, pytest
@@ -167,6 +167,7 @@ def test_control_c(project: Project) -> None:
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert project.worker.closed
     assert project.report["run"]["stages"][0] == "isolated"
+    assert project.report["run"]["exit"] == "error"
 
 
 def test_stop_at_the_first_failure(project: Project) -> None:
