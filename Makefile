@@ -8,7 +8,7 @@ comma := ,
 PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon boot/* catalogue causes commands controls diagnosis/* diff/* dockerstate \
 	endpoints/docker endpoints/engine_errors endpoints/gateway endpoints/lab_host endpoints/namespace endpoints/reference \
 	endpoints/refusals errors expectations faults/change faults/example faults/fault faults/filters faults/grammar faults/listing \
-	faults/opinion faults/predict faults/table faults/tried flow forwarding frame/* hoststate judge layer2 machines/ssh_errors marks matrix networks normal observe \
+	faults/opinion faults/predict faults/table faults/tried flow forwarding frame/* hoststate judge kernel_log layer2 machines/ssh_errors marks matrix networks normal observe \
 	path pcapng pings plan plan_on_hosts record restored schedule sightings steps sysctls tenants unrouted verdict walk report/* report/html/* topology/*,harness/$(module).py))
 # A file of tests stays with one process, which has its labs to itself; the longest come first.
 SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
@@ -32,7 +32,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev lab lifecycle engines test lint faults bench clean
+.PHONY: help setup setup-dev lab lifecycle engines kernels test lint faults bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +59,10 @@ lifecycle: ## restart containers and engines of a Docker lab of its own, and mea
 
 engines: setup ## fetch newer Docker engines into the user's cache (ARGS=--newest)
 	@$(BIN)/python scripts/fetch.py engines $(ARGS)
+
+kernels: ## fetch Debian's kernels into the user's cache, to run labs on (ARGS=--newest)
+	@scripts/setup kernels
+	@$(BIN)/python scripts/fetch.py kernels $(ARGS)
 
 test: setup-dev ## the harness's own tests, and lint (ARGS="more for pytest": tests only)
 ifeq ($(ARGS),)

@@ -27,27 +27,27 @@ VERSION = re.compile(r"\d+(\.\d+)*")
 DEADLINE_S = 10
 
 
-def cache() -> Path:
-    """This user's folder of engines (XDG Base Directory Specification)."""
+def cache(what: str = "engines") -> Path:
+    """This user's folder of engines, or kernels (XDG Base Directory Specification)."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     home = Path(base) if base.startswith("/") else Path.home() / ".cache"
-    return home / "macvlan-harness" / "engines"
+    return home / "macvlan-harness" / what
 
 
-def caches() -> tuple[Path, ...]:
+def caches(what: str = "engines") -> tuple[Path, ...]:
     """This user's, and that of who became root by sudo."""
-    found: list[Path] = [cache()]
+    found: list[Path] = [cache(what)]
     if os.geteuid() == 0 and os.environ.get("SUDO_USER"):
         try:
             home = pwd.getpwnam(os.environ["SUDO_USER"]).pw_dir
         except KeyError:
             return tuple(found)
-        found.append(Path(home, ".cache", "macvlan-harness", "engines"))
+        found.append(Path(home, ".cache", "macvlan-harness", what))
     return tuple(found)
 
 
 def origins(place: Path) -> dict[str, Path]:
-    """The engines of a cache by the suites that have them."""
+    """The engines, or kernels, of a cache by the suites that have them."""
     return {
         line.split()[2]: file.parent
         for file in place.glob(f"[0-9]*/{ORIGIN}")

@@ -4,9 +4,10 @@ apt does the fetching, with a state folder of its own and one source: a mirror t
 own apt knows, another suite, the keys of the Debian archive. So apt verifies what it fetches, and
 the machine's packages and lists stay as they are. It needs no root.
 
-    make engines                    Docker engines of SUITES, each suite's once
-    make engines ARGS=--newest      of the last of them only
-    make engines ARGS=--again       look whether the suites have newer ones by now
+    make engines                    Docker engines of their suites, each suite's once
+    make kernels                    kernels of theirs, to run labs on in virtual machines
+    make kernels ARGS=--newest      of the last of the suites only
+    make kernels ARGS=--again       look whether the suites have newer ones by now
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import fetched
+from harness import fetched, kernels
 
-SUITES = ("trixie", "forky")
-"""Those with newer engines than Debian 12, the newest last."""
+SUITES = {"engines": ("trixie", "forky"), "kernels": ("bookworm", "trixie", "forky")}
+"""Those with newer engines than Debian 12, and with other kernels; the newest last."""
 ENGINE = ("docker.io", "containerd", "runc")
+KERNEL_PARTS = re.compile(r"linux-(image|binary|modules)-\d")
+"""The packages that a kernel is made of, some suites' of several; those for the cloud lack 9p."""
 PROGRAMS = ("sbin/dockerd", "bin/containerd", "sbin/runc")
 KEYRINGS = tuple(
     Path("/usr/share/keyrings", f"debian-archive-keyring.{kind}") for kind in ("gpg", "pgp")
@@ -227,9 +230,50 @@ def fetch_engine(suite: Suite, cache: Path) -> Path:
     return place
 
 
+def fetch_kernel(suite: Suite, cache: Path) -> Path:
+    """The kernel of a suite, in a folder of its release."""
+    newest = f"linux-image-{said('dpkg', '--print-architecture').strip()}"
+    packages = parts(suite, newest)
+    if not packages:
+        raise CannotFetchError(f"{suite.name}: {newest} depends on no kernel")
+    fields = {package: suite.fields(package) for package in packages}
+    origin = {f"{name} {each['Version']}": suite.name for name, each in fields.items()}
+    release = next(iter(packages)).split("-", 2)[2]
+    place = cache / release
+    if fetched.is_of(place, origin):
+        return place
+    size = sum(int(each["Size"]) for each in fields.values()) // 10**6
+    tell(f"{suite.name}: fetching {size} MB: {', '.join(packages)}")
+    made = suite.state / "made"
+    made.mkdir()
+    suite.unpack(packages, made)
+    kernels.arrange(made)
+    if not (made / "boot" / f"{kernels.IMAGE}{release}").exists():
+        raise CannotFetchError(f"{suite.name}: no kernel {release} in {', '.join(packages)}")
+    fetched.note(made, origin)
+    if place.exists():
+        place.rename(suite.state / "replaced")
+    made.rename(place)
+    return place
+
+
+def parts(suite: Suite, package: str) -> tuple[str, ...]:
+    """The packages that a kernel's newest one leads to."""
+    found: dict[str, None] = {}
+    waiting = [package]
+    while waiting:
+        for need in suite.fields(waiting.pop()).get("Depends", "").split(", "):
+            wanted = DEPENDENCY.match(need)
+            name = wanted["name"] if wanted else ""
+            if KERNEL_PARTS.match(name) and name not in found:
+                found[name] = None
+                waiting.append(name)
+    return tuple(found)
+
+
 def tell(line: str) -> None:
     """One line of progress."""
-    print(f"engines: {line}", flush=True)
+    print(f"fetch: {line}", flush=True)
 
 
 @contextmanager
@@ -245,33 +289,42 @@ def working_folder(cache: Path) -> Iterator[Path]:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def fetch_engines(suites: tuple[str, ...], mirror: str | None, *, again: bool) -> None:
-    """The engines of suites, those that are there already left alone."""
-    cache = fetched.cache()
+def fetch(
+    make: Callable[[Suite, Path], Path],
+    cache: Path,
+    suites: tuple[str, ...],
+    mirror: str | None,
+    *,
+    again: bool,
+) -> None:
+    """What suites have, made into a folder each; those that are there already are left alone."""
     there = {} if again else fetched.origins(cache)
     for suite in suites:
         if suite in there:
             tell(f"{suite}: {there[suite].name} is there already, nothing fetched")
             continue
         with working_folder(cache) as folder:
-            place = fetch_engine(reach(folder, suite, mirror), cache)
+            place = make(reach(folder, suite, mirror), cache)
             tell(f"{suite}: {place.name} is in {place}")
 
 
 def main() -> None:
     """Fetch what the command line names."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("what", choices=("engines",))
-    parser.add_argument("suites", nargs="*", help=f"suites of Debian; default {' '.join(SUITES)}")
-    parser.add_argument("--newest", action="store_true", help=f"only {SUITES[-1]}")
+    parser.add_argument("what", choices=tuple(SUITES))
+    defaults = "; ".join(f"{what}: {' '.join(suites)}" for what, suites in SUITES.items())
+    parser.add_argument("suites", nargs="*", help=f"suites of Debian; default {defaults}")
+    parser.add_argument("--newest", action="store_true", help="only the newest of them")
     parser.add_argument("--again", action="store_true", help="look for newer ones than are there")
     parser.add_argument("--mirror", metavar="URL", help="a mirror of Debian; default apt's own")
     options = parser.parse_args()
-    suites = tuple(options.suites) or (SUITES[-1:] if options.newest else SUITES)
+    known = SUITES[options.what]
+    suites = tuple(options.suites) or (known[-1:] if options.newest else known)
+    make = {"engines": fetch_engine, "kernels": fetch_kernel}[options.what]
     try:
-        fetch_engines(suites, options.mirror, again=options.again)
+        fetch(make, fetched.cache(options.what), suites, options.mirror, again=options.again)
     except (CannotFetchError, OSError) as error:
-        sys.exit(f"engines: {error}")
+        sys.exit(f"fetch: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
 

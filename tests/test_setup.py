@@ -326,7 +326,7 @@ def test_pips_failure_is_shown_once_and_leaves_no_stamp(sandbox: Sandbox) -> Non
 def test_unknown_argument_is_refused(sandbox: Sandbox) -> None:
     """Anything but `dev` is a mistake of usage."""
     done = sandbox.setup("prod")
-    assert (done.returncode, done.stderr) == (2, "usage: scripts/setup [dev|docker|ssh]\n")
+    assert (done.returncode, done.stderr) == (2, "usage: scripts/setup [dev|docker|ssh|kernels]\n")
 
 
 def test_script_is_executable() -> None:

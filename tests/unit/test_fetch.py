@@ -137,7 +137,7 @@ def test_a_second_run_calls_nothing(
     capsys.readouterr()
     assert machine.fetch(monkeypatch, "--newest") == ""
     assert machine.calls() == before
-    assert capsys.readouterr().out == ("engines: forky: 28.5.2 is there already, nothing fetched\n")
+    assert capsys.readouterr().out == ("fetch: forky: 28.5.2 is there already, nothing fetched\n")
 
 
 def test_what_is_there_is_replaced_only_by_other_packages(
@@ -185,7 +185,7 @@ def test_the_first_mirror_whose_keys_are_right_is_taken(
     assert machine.fetch(monkeypatch, "forky") == ""
     assert "http://one.example/debian/ forky" in (machine.folder / "sources.list").read_text()
     assert machine.fetch(monkeypatch, "sid", "--mirror", "http://wrong-keys.example/") == (
-        "engines: no sid to be had: http://wrong-keys.example/: apt-get update: E: not signed"
+        "fetch: no sid to be had: http://wrong-keys.example/: apt-get update: E: not signed"
     )
 
 
@@ -205,7 +205,7 @@ def test_programs_that_do_not_run_here_are_not_kept(
 ) -> None:
     """Each is tried before the engine gets its name."""
     (machine.folder / "program").write_text("echo no such library >&2; exit 1\n")
-    assert machine.fetch(monkeypatch, "forky") == "engines: dockerd --version: no such library"
+    assert machine.fetch(monkeypatch, "forky") == "fetch: dockerd --version: no such library"
     assert machine.there() == [".lock"]
 
 
@@ -219,6 +219,6 @@ def test_what_is_missing_is_named(machine: Machine, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(fetch, "KEYRINGS", (machine.folder / "keys",))
     monkeypatch.setenv("PATH", "/nowhere")
     assert machine.fetch(monkeypatch, "forky", "--mirror", "http://one.example") == (
-        "engines: no forky to be had: http://one.example: no dpkg here; "
+        "fetch: no forky to be had: http://one.example: no dpkg here; "
         "Debian's apt does the fetching"
     )
