@@ -8,14 +8,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from harness import topology
 from harness.backends import Backend
 from harness.errors import InputError, LabExists, MachineError
 from harness.flow import Stage
+from harness.kernel_log import KernelEvent
 from harness.lab import Lab
 from harness.machines import registry
 from harness.machines.local import HeldMachine, PrivateMachine
+from harness.machines.worker import Machine
 from harness.plan import EndpointKind
 
 NETNS = Backend()
@@ -33,21 +36,39 @@ class Source:
     """How its endpoints are made."""
     kept: Callable[[], str] = lambda: ""
     """The name under which the lab is still up after its run; empty if it is gone."""
+    kernel: str = ""
+    """The kernel that it runs on in a virtual machine; empty where it is this machine's."""
+    told: Callable[[], tuple[tuple[KernelEvent, ...], str]] = lambda: ((), "")
+    """What such a kernel did that no healthy one does, and its console, once the lab is closed."""
     run: str = field(default_factory=lambda: secrets.token_hex(4))
     """What the run is called, in its folder's name and on what it makes."""
 
 
-def private(path: str, backend: Backend = NETNS) -> Source:
-    """A lab for one run, gone with it. TopologyError if the file has mistakes.
+def private(path: str, backend: Backend = NETNS, kernel: str | None = None) -> Source:
+    """A lab for one run, gone with it, on a kernel as `kernels.find` has it or this machine's.
 
-    InputError or Unsupported if the backend cannot make this topology's endpoints on this machine.
+    TopologyError if the file has mistakes, InputError or Unsupported if the backend cannot make
+    this topology's endpoints on this machine, or there is no such kernel.
     """
     text = topology.text(path)
     read = topology.parse(text, path)
     kind = backend.kind(read)
+    machine: Machine = PrivateMachine()
+    of_kernel: dict[str, Any] = {}
+    if kernel is not None:
+        from harness import kernels
+        from harness.machines.vm import VirtualMachine
+
+        found = kernels.find(kernel)
+        virtual = VirtualMachine(found)
+        machine = virtual
+        of_kernel = {
+            "kernel": found.name,
+            "told": lambda: (virtual.events(), virtual.console),
+        }
 
     def build() -> Lab:
-        lab = Lab(read, PrivateMachine(), text, kind)
+        lab = Lab(read, machine, text, kind)
         try:
             lab.build()
         except BaseException:
@@ -55,7 +76,7 @@ def private(path: str, backend: Backend = NETNS) -> Source:
             raise
         return lab
 
-    return Source(read, text, None, build, kind.name)
+    return Source(read, text, None, build, kind.name, **of_kernel)
 
 
 def on_hosts(path: str, backend: Backend) -> Source:

@@ -73,6 +73,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="stop at the first failure, with a shell in the node that it points at",
     )
+    add(
+        "--lab-kernel",
+        metavar="KERNEL",
+        help="run the lab on this kernel in a virtual machine: a version that `make kernels` "
+        "fetched or that is installed, a vmlinuz, .deb files by commas, a build tree",
+    )
     add("--lab-reports", metavar="DIR", default="reports", help="folder for run folders")
     add(
         "--lab-baseline",

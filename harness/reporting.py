@@ -70,6 +70,7 @@ def report(
         versions={"harness": __version__, **facts.get("versions", {})},
         not_applicable=(*head.not_applicable, *facts.get("not_applicable", ())),
         argv=head.argv,
+        kernel_events=facts.get("kernel_events", ()),
     )
     return RunReport(
         run=run,

@@ -57,6 +57,8 @@ def order(item: pytest.Item) -> tuple[int, bool]:
 def source(config: pytest.Config, topology: str = "") -> labs.Source:
     """The lab that the options choose; `topology` where they name none."""
     option = config.option
+    if option.lab_kernel is not None:
+        _alone(option)
     if option.lab_attach:
         return labs.attached(option.lab_attach)
     path = option.lab_topology or topology or str(default_topology())
@@ -69,7 +71,21 @@ def source(config: pytest.Config, topology: str = "") -> labs.Source:
         if labs.observes(path):
             return labs.observed(path, backend, option.lab_stage)
         return labs.on_hosts(path, backend)
-    return labs.kept(path, backend) if option.lab_keep else labs.private(path, backend)
+    if option.lab_keep:
+        return labs.kept(path, backend)
+    return labs.private(path, backend, option.lab_kernel)
+
+
+def _alone(option: argparse.Namespace) -> None:
+    """InputError where another option wants a lab that is not in a machine of its own."""
+    other = {
+        "--lab-attach": bool(option.lab_attach),
+        "--lab-keep": option.lab_keep,
+        "--lab-shell-on-failure": option.lab_shell_on_failure,
+        "--lab-backend ssh": option.lab_backend == "ssh",
+    }
+    for name in (name for name, given in other.items() if given):
+        raise InputError(f"{name} does not go with --lab-kernel: that lab ends with its machine")
 
 
 def argv(config: pytest.Config) -> tuple[str, ...]:

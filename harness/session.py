@@ -12,6 +12,7 @@ from harness.asking import Ask
 from harness.conductor import Conductor, StageResult
 from harness.errors import HarnessError, InputError, MachineError
 from harness.flow import Ruling, Stage, Verdict
+from harness.kernel_log import CONSOLE
 from harness.lab import KINDS, Lab
 from harness.labs import Source
 from harness.leftovers import Snapshot
@@ -193,6 +194,9 @@ class Session:
             return None
         lab, results = self._conductor.close()
         facts = lab.facts if lab else {}
+        events, console = self._source.told()
+        if self._source.kernel:
+            facts = {"kernel": self._source.kernel, **facts, "kernel_events": events}
         kept_back = lab.leftovers if lab else ()
         left = (*self._before.leftovers(), *kept_back)
         # The next run would not find the hosts as this one did.
@@ -200,6 +204,8 @@ class Session:
         report = reporting.report(self.head, facts, results, left, failures)
         compared = reporting.compared(self.baseline, report)
         texts = reporting.recorded(self._conductor.records) | compared.texts
+        if console:
+            texts[CONSOLE] = console
         written = reporting.write(self.head, report, self._conductor.captures, texts, reports)
         pageless = reporting.add_page(self.head, report, written, compared.page)
         said = compared.texts.get(reporting.TEXT, "")

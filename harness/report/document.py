@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.causes import Cause, Diagnosis
 from harness.flow import Hop, Verdict
+from harness.kernel_log import CONSOLE
 from harness.report.model import SCHEMA, Evidence, Run, RunReport
 
 
@@ -66,6 +67,9 @@ def raw_files(evidence: tuple[Evidence, ...]) -> dict[str, str]:
 
 
 def _run(run: Run, ended: str) -> dict[str, Any]:
+    events = [
+        {"kind": one.kind, "text": one.text, "evidence": CONSOLE} for one in run.kernel_events
+    ]
     return {
         "id": run.id,
         "started": run.started,
@@ -81,6 +85,7 @@ def _run(run: Run, ended: str) -> dict[str, Any]:
         "not_applicable": list(run.not_applicable),
         "argv": list(run.argv),
         "exit": ended,
+        **({"kernel_events": events} if events else {}),
     }
 
 

@@ -45,6 +45,7 @@ def markdown(report: RunReport, since: str = "") -> str:
     """
     parts = [
         f"**{report.exit.upper()}**: {tally(report)}.",
+        _listed("The kernel", tuple(map(str, report.run.kernel_events))),
         *map(_diagnosis, report.diagnoses[:MAX_ITEMS]),
         f"Since the baseline: {since.strip()}" if since else "",
         *_cells(report),

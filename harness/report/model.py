@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.causes import Diagnosis
 from harness.flow import Verdict
+from harness.kernel_log import NO_BOOT, KernelEvent
 
 SCHEMA = 1
 
@@ -58,6 +59,8 @@ class Run:
     not_applicable: tuple[str, ...]
     """Classes of cells that this topology does not have, with the reason: never silently empty."""
     argv: tuple[str, ...]
+    kernel_events: tuple[KernelEvent, ...] = ()
+    """What a kernel in a virtual machine did that no healthy one does."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,8 @@ class RunReport:
     """Tests that failed without a cell (host state); they count for the exit, not as cells."""
 
     errors: int = 0
-    """Tests that could not be carried out (a stage not made, a worker that ended), an interrupt, and
-    what could not be taken back of a lab."""
+    """Tests that could not be carried out (a stage not made, a worker that ended), an interrupt,
+    and what could not be taken back of a lab."""
 
     diagnoses: tuple[Diagnosis, ...] = ()
     """Each fault that was found, with the cells that it explains."""
@@ -82,7 +85,8 @@ class RunReport:
     def exit(self) -> str:
         """`fail` if something is wrong, `error` if something could not be told, else `pass`."""
         rulings = {str(verdict.ruling) for verdict in self.verdicts}
-        if "fail" in rulings or self.other_failures:
+        broken = any(event.kind != NO_BOOT for event in self.run.kernel_events)
+        if "fail" in rulings or self.other_failures or broken:
             return "fail"
         untold = "unproved" in rulings or self.errors or not self.verdicts
         return "error" if untold else "pass"

@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from harness.causes import Diagnosis
 from harness.flow import Cell, Ruling
+from harness.kernel_log import KernelEvent
 from harness.report.folder import PAGE
 from harness.report.model import RunReport
 from harness.report.summary import (
@@ -45,6 +46,7 @@ _RED, _YELLOW, _GREEN, _DIM = "1;31", "33", "32", "2"
 _COLOURS = {
     "FAIL": _RED,
     "CAUSE": _RED,
+    "KERNEL": _RED,
     "ERROR": _YELLOW,
     "??": _YELLOW,
     "UNPROVED": _YELLOW,
@@ -68,6 +70,7 @@ def terminal(
     `pageless` says why there is no page, where there is none.
     """
     parts = [
+        "\n".join(map(_event, report.run.kernel_events[:MAX_GROUPS])),
         "\n".join(map(_diagnosis, report.diagnoses[:MAX_GROUPS])),
         _cells(observed(report.verdicts)),
         "\n".join(_wrapped(f"not applicable: {clean(text)}") for text in report.run.not_applicable),
@@ -146,6 +149,10 @@ def _failures(report: RunReport) -> list[str]:
         shown.append(f"and {many(rest, 'more cell')} with other reasons; report.json has them all")
     shown += [_wrapped(f"left behind: {clean(text)}") for text in report.leftovers]
     return shown
+
+
+def _event(one: KernelEvent) -> str:
+    return _wrapped(f"KERNEL {clean(str(one))}").replace("KERNEL", coloured("KERNEL"), 1)
 
 
 def _diagnosis(one: Diagnosis) -> str:

@@ -81,6 +81,12 @@ def sweep(plan: dict[str, Any]) -> dict[str, Any]:
         return {"failed": str(error.args[-1])}
 
 
+def taint() -> int:
+    """The flags of kernel.tainted."""
+    with open("/proc/sys/kernel/tainted", encoding="ascii") as file:
+        return int(file.read())
+
+
 def unanswered() -> int:
     """How many awaited replies did not come; see `sweep.unanswered`."""
     from harness.worker import sweep as sweeping

@@ -1,0 +1,159 @@
+"""A virtual machine with a kernel of one's own choice: a worker in it, everything else outside.
+
+virtme-ng boots the kernel with this machine's file system as its root, read-only, and QEMU gives it
+KVM where that works and emulates where it does not. virtme-ng is GPL-2: it is run as a program. The
+machine has no network device, and what ends the controller ends it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import mitogen.master
+
+from harness import kernel_log
+from harness.errors import MachineError, Unsupported
+from harness.kernel_log import KernelEvent
+from harness.machines import holder
+from harness.machines.kernel import Kernel
+from harness.machines.local import OWN_SESSION, PRIVATE
+from harness.machines.worker import MitogenWorker, Worker
+from harness.worker import calls
+
+RELAY = Path(__file__).with_name("vm_relay.py")
+BOOT_S, SILENCE_S = 120, 120
+"""How long a machine may take until it is up, and for an answer. Emulated, where other programs are
+busy, it takes some 30 s, and the longest answer is that of a lab that is built: as long."""
+KVM_S = 20
+MEMORY = "1G"
+CONSOLE = "console"
+QEMU = {"x86_64": "qemu-system-x86_64", "aarch64": "qemu-system-aarch64"}
+INSTALLS = "`scripts/setup kernels` installs it"
+
+
+class VirtualMachine:
+    """See Machine. What its kernel said stays to be asked for when it is gone."""
+
+    def __init__(
+        self, kernel: Kernel, *, boot_s: float = BOOT_S, silence_s: float = SILENCE_S
+    ) -> None:
+        self._kernel, self._boot_s, self._silence_s = kernel, boot_s, silence_s
+        self._up = False
+        self._taint = (0, 0)
+        self.console = ""
+        """All that the console said, once the machine is gone."""
+
+    def start(self) -> Worker:
+        """See Machine. Unsupported where a program is missing, MachineError if it does not boot."""
+        virtme, folder = _virtme(self._kernel), tempfile.mkdtemp(prefix="harness-vm-")
+        relay = [sys.executable, str(RELAY), folder, f"{self._boot_s:g}", f"{self._silence_s:g}"]
+        command = [OWN_SESSION, *holder.namespaces_command(), *relay, *virtme, "--"]
+
+        def connect(router: mitogen.master.Router) -> Any:
+            python = [*command, *PRIVATE, sys.executable]
+            return router.local(python_path=python, connect_timeout=self._boot_s + 30)
+
+        try:
+            worker = _Inside(connect, f"the kernel {self._kernel.name}", self._ended(folder))
+        except MachineError:
+            self._ended(folder)(None)
+            raise MachineError(str(self.events()[0])) from None
+        self._up = True
+        self._taint = (worker.call(calls.taint), 0)
+        return worker
+
+    def events(self) -> tuple[KernelEvent, ...]:
+        """What went wrong with the kernel, as far as its console and its taint tell."""
+        lines = self.console.splitlines()
+        if not self._up:
+            ours = [line for line in lines if line.startswith(kernel_log.OURS)]
+            why = ours[-1].removeprefix(kernel_log.OURS) if ours else "it was not started"
+            rest = [line for line in lines if not line.startswith(kernel_log.OURS)]
+            return (kernel_log.unbooted(rest, f"{self._kernel.name} is {why}"),)
+        return (*kernel_log.events(lines), *kernel_log.tainted(*self._taint))
+
+    def _ended(self, folder: str) -> Callable[[int | None], None]:
+        def ended(taint: int | None) -> None:
+            if taint is not None:
+                self._taint = (self._taint[0], taint)
+            with contextlib.suppress(FileNotFoundError):
+                self.console = Path(folder, CONSOLE).read_text("utf-8", "replace")
+            shutil.rmtree(folder, ignore_errors=True)
+
+        return ended
+
+
+class _Inside(MitogenWorker):
+    """The worker in it; who closes it is told the taint of its kernel, None if that is gone."""
+
+    def __init__(
+        self,
+        connect: Callable[[mitogen.master.Router], Any],
+        on: str,
+        ended: Callable[[int | None], None],
+    ) -> None:
+        self._ended: Callable[[int | None], None] | None = None
+        super().__init__(connect, on)
+        self._ended = ended
+
+    def close(self) -> None:
+        """See Worker."""
+        ended, self._ended = self._ended, None
+        taint = None
+        if ended:
+            with contextlib.suppress(MachineError):
+                taint = self.call(calls.taint)
+        super().close()
+        if ended:
+            ended(taint)
+
+
+def _virtme(kernel: Kernel) -> list[str]:
+    """The command that boots a kernel, up to what it is to run."""
+    architecture = os.uname().machine
+    qemu = QEMU.get(architecture)
+    if qemu is None:
+        raise Unsupported(f"no virtual machines on {architecture} yet, only on {', '.join(QEMU)}")
+    for program in (qemu, "modprobe"):
+        if shutil.which(program, path=_path()) is None:
+            raise Unsupported(f"--lab-kernel needs {program}; {INSTALLS}")
+    own = Path(sys.executable).with_name("virtme-run")
+    virtme = str(own) if own.exists() else shutil.which("virtme-run")
+    if virtme is None:
+        raise Unsupported(f"--lab-kernel needs virtme-ng; {INSTALLS}")
+    tree = kernel.image.is_dir()
+    booted = ["--kdir" if tree else "--kimg", str(kernel.image), "--mods=auto"]
+    accelerated = [] if not tree and kvm_works(qemu, kernel.image) else ["--disable-kvm"]
+    return [
+        virtme, *booted, *accelerated, "--root", "/", "--memory", MEMORY, "--cpus", "1",
+        "--show-boot-console", "--kopt", "ignore_loglevel",
+    ]  # fmt: skip
+
+
+def _path() -> str:
+    return os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+
+
+@cache
+def kvm_works(qemu: str, image: Path) -> bool:
+    """Whether a kernel boots under KVM here, by trying: it finds no root there, and ends."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    command = [qemu, "-accel", "kvm", "-cpu", "host", "-m", "256", "-display", "none", "-no-reboot",
+               "-net", "none", "-kernel", str(image), "-append", "panic=-1 quiet"]  # fmt: skip
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=KVM_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
