@@ -19,18 +19,25 @@ NO_BOOT, HANG, PANIC, TAINT = "no-boot", "hang", "panic", "taint"
 STAMP = re.compile(r"^(?:<\d+>)?\[\s*\d+\.\d+\](?:\[\s*[CT]\d+\])?\s*")
 """`[   13.387522] `, with the CPU or the task where the kernel is built to say it."""
 PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    (PANIC, re.compile(r"^Kernel panic - not syncing: ")),
-    ("kasan", re.compile(r"^BUG: K(A|C|M)SAN: ")),
-    ("lockdep", re.compile(r"^(WARNING: (possible|suspicious|inconsistent|bad unlock)|"
-                           r"INFO: possible |BUG: (MAX_|held lock|sleeping function))")),
-    (HANG, re.compile(r"^(INFO: task .* blocked for more than|watchdog: BUG: soft lockup|"
-                      r"(watchdog: )?.*hard LOCKUP|rcu: INFO: rcu\w* .*detected)")),
+    (PANIC, re.compile(r"^(Kernel panic - not syncing: |traps: PANIC: )")),
+    ("kasan", re.compile(r"^BUG: K(A|C|M)SAN: |^BUG: KFENCE: ")),
+    ("lockdep", re.compile(
+        r"^(WARNING: (possible|suspicious|inconsistent|bad (unlock|contention)|held lock|"
+        r"Nested lock|lock held|.* still has locks held|.*-safe -> .*-unsafe lock order)|"
+        r"INFO: possible |BUG: (MAX_|held lock|sleeping function)|\[ BUG: Invalid wait context)")),
+    (HANG, re.compile(
+        r"^(INFO: task .* blocked.* for more than|watchdog: BUG: soft lockup|"
+        r"(NMI )?watchdog: .*hard LOCKUP|(rcu: )?INFO: rcu\w* .*detected|"
+        r"unregister_netdevice: waiting for )")),
     ("module-missing", re.compile(rf"^{OURS}no module ")),
     (NO_BOOT, re.compile(rf"^{OURS}not up ")),
     (HANG, re.compile(rf"^{OURS}no word ")),
-    ("warning", re.compile(r"^WARNING: (CPU: |\S+:\d+ at |.* at .*:\d+)")),
-    ("oops", re.compile(r"^(BUG: |Oops|general protection fault|kernel BUG at |"
-                        r"Unable to handle kernel |divide error: |invalid opcode: )")),
+    # Until 6.17 `WARNING: CPU: 0 PID: 1 at net/core/dev.c:1 f+0x1/0x2`, then `WARNING:
+    # net/core/dev.c:1 at f+0x1/0x2, CPU#0: ping/1`; the file is left out where it is not known.
+    ("warning", re.compile(r"^(WARNING: (CPU: \d+ PID: |.*at .*, CPU#\d+: )|UBSAN: )")),
+    ("oops", re.compile(
+        r"^(BUG: |BUG .* \(.*\): |Oops|[Kk]ernel BUG at |general protection fault|"
+        r"Unable to handle kernel |Internal error: |[\w -]+: [\da-f]{4} \[#\d+\])")),
 )  # fmt: skip
 """The first that fits a line decides."""
 
