@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import mitogen.master
 
@@ -55,7 +55,7 @@ class VirtualMachine:
     def start(self) -> Worker:
         """See Machine. Unsupported where a program is missing, MachineError if it does not boot."""
         virtme, folder = _virtme(self._kernel), tempfile.mkdtemp(prefix="harness-vm-")
-        relay = [sys.executable, str(RELAY), folder, f"{self._boot_s:g}", f"{self._silence_s:g}"]
+        relay = [sys.executable, str(RELAY), folder, f"{self._boot_s:g}"]
         command = [OWN_SESSION, *holder.namespaces_command(), *relay, *virtme, "--"]
 
         def connect(router: mitogen.master.Router) -> Any:
@@ -63,9 +63,10 @@ class VirtualMachine:
             return router.local(python_path=python, connect_timeout=self._boot_s + 30)
 
         try:
-            worker = _Inside(connect, f"the kernel {self._kernel.name}", self._ended(folder))
+            name = f"the kernel {self._kernel.name}"
+            worker = _Inside(connect, name, self._silence_s, self._ended(folder))
         except MachineError:
-            self._ended(folder)(None)
+            self._ended(folder)(None, silent=False)
             raise MachineError(str(self.events()[0])) from None
         self._up = True
         self._taint = (worker.call(calls.taint), 0)
@@ -81,40 +82,51 @@ class VirtualMachine:
             return (kernel_log.unbooted(rest, f"{self._kernel.name} is {why}"),)
         return (*kernel_log.events(lines), *kernel_log.tainted(*self._taint))
 
-    def _ended(self, folder: str) -> Callable[[int | None], None]:
-        def ended(taint: int | None) -> None:
+    def _ended(self, folder: str) -> Ended:
+        def ended(taint: int | None, *, silent: bool) -> None:
             if taint is not None:
                 self._taint = (self._taint[0], taint)
             with contextlib.suppress(FileNotFoundError):
                 self.console = Path(folder, CONSOLE).read_text("utf-8", "replace")
+            if silent:
+                word = f"{kernel_log.OURS}no word from the machine for {self._silence_s:g} s"
+                self.console += f"\n{word}\n"
             shutil.rmtree(folder, ignore_errors=True)
 
         return ended
 
 
+class Ended(Protocol):
+    """Is told of a machine's end."""
+
+    def __call__(self, taint: int | None, *, silent: bool) -> None:
+        """The taint of its kernel, None if that could not be asked; whether it did not answer."""
+
+
 class _Inside(MitogenWorker):
-    """The worker in it; who closes it is told the taint of its kernel, None if that is gone."""
+    """The worker in it; who closes it tells `ended`."""
 
     def __init__(
         self,
         connect: Callable[[mitogen.master.Router], Any],
         on: str,
-        ended: Callable[[int | None], None],
+        answer_s: float,
+        ended: Ended,
     ) -> None:
-        self._ended: Callable[[int | None], None] | None = None
-        super().__init__(connect, on)
+        self._ended: Ended | None = None
+        super().__init__(connect, on, answer_s)
         self._ended = ended
 
     def close(self) -> None:
         """See Worker."""
         ended, self._ended = self._ended, None
         taint = None
-        if ended:
+        if ended and not self.silent:
             with contextlib.suppress(MachineError):
                 taint = self.call(calls.taint)
         super().close()
         if ended:
-            ended(taint)
+            ended(taint, silent=self.silent)
 
 
 def _virtme(kernel: Kernel) -> list[str]:

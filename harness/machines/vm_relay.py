@@ -1,8 +1,7 @@
 """Runs a virtual machine, and carries a worker's stream into it and out of it.
 
-`vm_relay.py FOLDER BOOT_S SILENCE_S VIRTME... -- COMMAND...`: COMMAND runs in the machine, and
-FOLDER gets what its console says. A machine that is not up in time is ended, and so is one that
-does not answer what it was sent: both are said in the console's own file.
+`vm_relay.py FOLDER BOOT_S VIRTME... -- COMMAND...`: COMMAND runs in the machine, and FOLDER gets
+what its console says. A machine that is not up in time is ended, and that file says so too.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ LOOK_S = 0.2
 
 
 def main(argv: list[str]) -> int:
-    """Carry until either end closes, or the machine hangs."""
-    folder, boot_s, silence_s, *rest = argv
+    """Carry until either end closes."""
+    folder, boot_s, *rest = argv
     here = rest.index("--")
     virtme, command = rest[:here], rest[here + 1 :]
     _place_for_modules(folder)
@@ -38,6 +37,8 @@ def main(argv: list[str]) -> int:
         machine = subprocess.Popen(
             [*virtme, *_devices(folder), "--script-sh", f"exec {script}"],
             stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+            # Killed, it does not remove what it has made; with the folder it goes.
+            env={**os.environ, "TMPDIR": folder},
         )  # fmt: skip
         opened = _up(machine, listener, float(boot_s))
     if opened is None:
@@ -45,8 +46,7 @@ def main(argv: list[str]) -> int:
     else:
         with opened:
             opened.sendall(json.dumps(command).encode() + b"\n")
-            if not _carry(opened, float(silence_s)):
-                _say(folder, f"no word from the machine for {silence_s} s")
+            _carry(opened)
     machine.kill()
     machine.wait()
     return 0
@@ -104,21 +104,18 @@ def _devices(folder: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _carry(opened: socket.socket, silence_s: float) -> bool:
-    """Carry until an end closes; False if the machine owes an answer for too long."""
-    other, owing = opened.fileno(), 0.0
+def _carry(opened: socket.socket) -> None:
+    """Carry octets both ways until an end closes."""
+    other = opened.fileno()
     with selectors.DefaultSelector() as waiting:
         waiting.register(0, selectors.EVENT_READ, other)
         waiting.register(other, selectors.EVENT_READ, 1)
         while True:
-            for key, _ in waiting.select(silence_s / 10):
+            for key, _ in waiting.select():
                 octets = os.read(key.fd, OCTETS)
                 if not octets:
-                    return True
+                    return
                 _write(key.data, octets)
-                owing = (owing or time.monotonic()) if key.fd == 0 else 0.0
-            if owing and time.monotonic() - owing > silence_s:
-                return False
 
 
 def _write(descriptor: int, octets: bytes) -> None:

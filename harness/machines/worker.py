@@ -42,17 +42,24 @@ class Worker(Protocol):
 
 
 class MitogenWorker:
-    """A worker behind a mitogen context that `connect` makes; `on` is what errors call it."""
+    """A worker behind a mitogen context that `connect` makes; `on` is what errors call it.
+
+    An answer that is waited for longer than `answer_s` makes the worker `silent`, which is lost.
+    """
 
     def __init__(
-        self, connect: Callable[[mitogen.master.Router], Any], on: str = "the worker"
+        self,
+        connect: Callable[[mitogen.master.Router], Any],
+        on: str = "the worker",
+        answer_s: float | None = None,
     ) -> None:
         logging.getLogger("mitogen").setLevel(logging.CRITICAL)
         self._broker = mitogen.master.Broker()
         router = mitogen.master.Router(self._broker)
         self._lock = threading.Lock()
         self._closed = False
-        self._on = on
+        self._on, self._answer_s = on, answer_s
+        self.silent = False
         try:
             self._context = connect(router)
         except mitogen.core.StreamError as error:
@@ -75,7 +82,10 @@ class MitogenWorker:
 
         def result() -> Any:
             try:
-                return receiver.get().unpickle()
+                return receiver.get(timeout=self._answer_s).unpickle()
+            except mitogen.core.TimeoutError as error:
+                self.silent = True
+                raise WorkerLost(f"{self._on} gave no word for {self._answer_s:g} s") from error
             except mitogen.core.ChannelError as error:
                 raise WorkerLost(f"{self._on} ended before it answered; run again") from error
             except mitogen.core.CallError as error:
