@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -26,6 +25,7 @@ from harness.kernel_log import KernelEvent
 from harness.machines import holder
 from harness.machines.kernel import Kernel
 from harness.machines.local import OWN_SESSION, PRIVATE
+from harness.machines.vm_folder import Folder
 from harness.machines.worker import MitogenWorker, Worker
 from harness.worker import calls
 
@@ -54,8 +54,8 @@ class VirtualMachine:
 
     def start(self) -> Worker:
         """See Machine. Unsupported where a program is missing, MachineError if it does not boot."""
-        virtme, folder = _virtme(self._kernel), tempfile.mkdtemp(prefix="harness-vm-")
-        relay = [sys.executable, str(RELAY), folder, f"{self._boot_s:g}"]
+        virtme, folder = _virtme(self._kernel), Folder()
+        relay = [sys.executable, str(RELAY), folder.path, f"{self._boot_s:g}"]
         command = [OWN_SESSION, *holder.namespaces_command(), *relay, *virtme, "--"]
 
         def connect(router: mitogen.master.Router) -> Any:
@@ -82,16 +82,16 @@ class VirtualMachine:
             return (kernel_log.unbooted(rest, f"{self._kernel.name} is {why}"),)
         return (*kernel_log.events(lines), *kernel_log.tainted(*self._taint))
 
-    def _ended(self, folder: str) -> Ended:
+    def _ended(self, folder: Folder) -> Ended:
         def ended(taint: int | None, *, silent: bool) -> None:
             if taint is not None:
                 self._taint = (self._taint[0], taint)
             with contextlib.suppress(FileNotFoundError):
-                self.console = Path(folder, CONSOLE).read_text("utf-8", "replace")
+                self.console = Path(folder.path, CONSOLE).read_text("utf-8", "replace")
             if silent:
                 word = f"{kernel_log.OURS}no word from the machine for {self._silence_s:g} s"
                 self.console += f"\n{word}\n"
-            shutil.rmtree(folder, ignore_errors=True)
+            folder.remove()
 
         return ended
 
