@@ -9,7 +9,8 @@ PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon boot/* catalogu
 	endpoints/docker endpoints/engine_errors endpoints/gateway endpoints/lab_host endpoints/namespace endpoints/reference \
 	endpoints/refusals errors expectations faults/change faults/example faults/fault faults/filters faults/grammar faults/listing \
 	faults/opinion faults/predict faults/table faults/tried flow forwarding frame/* hoststate judge kernel_log layer2 machines/ssh_errors marks matrix networks normal observe \
-	path pcapng pings plan plan_on_hosts record restored schedule sightings steps sysctls tenants unrouted verdict walk report/* report/html/* topology/*,harness/$(module).py))
+	path pcapng pings plan plan_on_hosts record rehearsal/combination rehearsal/judgement \
+	rehearsal/result rehearsal/table rehearsal/text restored schedule sightings steps sysctls tenants unrouted verdict walk report/* report/html/* topology/*,harness/$(module).py))
 # A file of tests stays with one process, which has its labs to itself; the longest come first.
 SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
 USER_ID := $(shell id -u)

@@ -22,3 +22,11 @@ def default_topology() -> Path:
         if path.exists():
             return path
     raise InputError(f"no {DEFAULT_TOPOLOGY} here; name a topology file")
+
+
+def suites() -> Path:
+    """Find the folder of the harness's own tests: beside the package, else here."""
+    for path in (Path(__file__).parents[1] / "suites", Path("suites")):
+        if (path / "test_same_vlan.py").exists():
+            return path
+    raise InputError("no suites/ of the harness here; run this in its checkout")

@@ -15,6 +15,7 @@ from harness.cli import (
     explain,
     faults,
     labs,
+    rehearse,
     reports,
     runs,
     topologies,
@@ -46,6 +47,7 @@ verbs = (
     *causes.VERBS,
     *faults.VERBS,
     *compare.VERBS,
+    *rehearse.VERBS,
     *reports.VERBS,
 )
 for verb in verbs:
