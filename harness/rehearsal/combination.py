@@ -13,8 +13,8 @@ RUNNING = "running"
 """What a rehearsal calls the kernel of this machine, on which a lab needs no virtual machine."""
 RUN_MIB = 400
 """Memory of one run without a virtual machine: pytest, its worker, the engines of the lab."""
-MACHINE_MIB = 2048
-"""Memory of one virtual machine."""
+MACHINE_MIB = 1536
+"""Memory of one virtual machine, what emulates it included."""
 
 
 @dataclass(frozen=True)

@@ -58,12 +58,12 @@ class Entry:
 
     @property
     def state(self) -> str:
-        """What is the same of all its cells; empty if nothing is."""
+        """In a word how they fared; the same counts where they did not fare alike."""
         if not self.total or self.all_proved:
             return str(bool(self.total))
         if self.failed == self.total:
             return f"FAIL {self.causes}"
-        return "??" if self.unproved == self.total else ""
+        return "??" if self.unproved == self.total else str(self)
 
     def sign(self, first: Entry) -> str:
         """How it differs from the first kernel's: worse, better or otherwise; else empty."""
@@ -145,10 +145,10 @@ def _counted(cells: list[dict[str, Any]]) -> Entry:
 def _merged(
     kinds: dict[str, tuple[Entry, ...]],
 ) -> Iterator[tuple[tuple[str, ...], tuple[Entry, ...]]]:
-    """Kinds that fared alike in every column as one; a kind whose own cells did not is alone."""
+    """Kinds that fared alike in every column as one."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for kind, entries in kinds.items():
-        alike.setdefault(tuple(entry.state or kind for entry in entries), []).append(kind)
+        alike.setdefault(tuple(entry.state for entry in entries), []).append(kind)
     for names in alike.values():
         by_column = zip(*(kinds[name] for name in names), strict=True)
         yield tuple(names), tuple(reduce(Entry.__add__, entries) for entries in by_column)

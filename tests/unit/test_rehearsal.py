@@ -261,7 +261,7 @@ def test_kinds_that_all_fail_for_one_reason_share_a_row() -> None:
     kinds = [cell("bbox1", "bbox3", kind) for kind in ("icmp", "tcp")]
     assert entries(done(*map(failed, kinds)))[0][1:] == ("icmp, tcp", "FAIL 2/2 silent")
     assert entries(done(*map(unproved, kinds)))[0][1:] == ("icmp, tcp", "?? 2/2")
-    assert Entry(1, 2, 1, ("a", "b", "c")).state == ""
+    assert Entry(1, 2, 1, ("a", "b", "c")).state == "FAIL 2/4 a, b, ?? 1/4"
     assert str(Entry(1, 2, 1, ("a", "b", "c"))) == "FAIL 2/4 a, b, ?? 1/4"
 
 
