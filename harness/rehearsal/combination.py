@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 from harness.errors import InputError
 
@@ -67,13 +68,17 @@ def combinations(
     )
 
 
-def _columns(tried: Iterable[tuple[str, str]]) -> list[str]:
+def _columns(tried: Sequence[tuple[str, str]]) -> list[str]:
+    """A name for each kernel and engine, of a path its last part where that says enough."""
+    shorts = {kernel: Path(kernel.partition(",")[0]).name for kernel, _ in tried}
+    counts = Counter(shorts.values())
     seen: Counter[tuple[str, str]] = Counter()
     found = []
     for kernel, engine in tried:
         seen[kernel, engine] += 1
+        short = shorts[kernel] if counts[shorts[kernel]] == 1 else kernel
         again = f" ({seen[kernel, engine]})" if seen[kernel, engine] > 1 else ""
-        found.append(f"{kernel}{f', Docker {engine}' if engine else ''}{again}")
+        found.append(f"{short or kernel}{f', Docker {engine}' if engine else ''}{again}")
     return found
 
 

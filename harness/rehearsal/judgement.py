@@ -74,15 +74,15 @@ def judge(done: Rehearsed) -> Judgement:
 
 def _wrong(document: dict[str, Any], events: Iterable[dict[str, str]]) -> Iterator[str]:
     """What speaks against a kernel."""
-    for event in events:
-        if event["kind"] != NO_BOOT:
-            yield f"{event['kind']}: {clean(event['text'])}"
+    told = [event for event in events if event["kind"] != NO_BOOT]
+    for event in told:
+        yield f"{event['kind']}: {clean(event['text'])}"
     failed = [cell for cell in document["cells"] if cell["verdict"] == "fail"]
     if failed:
         causes = Counter(cause_of(cell) for cell in failed)
         said = ", ".join(cause for cause, _ in causes.most_common())
         yield f"{len(failed)} of {many(len(document['cells']), 'cell')} failed ({said})"
-    elif document["run"]["exit"] == "fail":
+    elif document["run"]["exit"] == "fail" and not told:
         yield "a test beside the cells failed"
 
 

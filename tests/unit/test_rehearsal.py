@@ -92,6 +92,22 @@ def test_each_kernel_with_each_lab() -> None:
     assert {one.file for one in found} == {"topologies/tutorial.yaml"}
 
 
+@pytest.mark.parametrize(
+    ("kernels", "heads"),
+    [
+        (["6.1", "build/linux/", "."], ["6.1", "linux", "."]),
+        (["a/linux", "b/linux", "c"], ["a/linux", "b/linux", "c"]),
+        (["a/image.deb,a/modules.deb"], ["image.deb"]),
+        (["a/linux", "a/linux"], ["linux", "linux (2)"]),
+    ],
+)
+def test_a_path_is_called_by_its_last_part(kernels: list[str], heads: list[str]) -> None:
+    """Unless two are called the same."""
+    found = combinations(kernels, LAB, ["netns"])
+    assert [one.column for one in found] == heads
+    assert [one.kernel for one in found] == kernels
+
+
 def test_engines_are_columns_too() -> None:
     """Each with each kernel; a lab without an engine has no such column."""
     found = combinations(["6.1", "7.2"], LAB, ["docker"], ["20.10", "28"])
@@ -151,7 +167,7 @@ def test_what_pytest_is_given() -> None:
         (done(GOOD, events=["warning"]), "bad", "warning: a warning"),
         (done(OPEN, events=["panic"], code=1), "bad", "panic: a panic"),
         (done(events=["module-missing"], code=3), "bad", "module-missing: a module-missing"),
-        (done(events=["hang"], code=3), "bad", "hang: a hang"),
+        (done(events=["hang"], code=3, ended="fail"), "bad", "hang: a hang"),
         (done(BAD, events=["taint", "oops"]), "bad",
          "taint: a taint; oops: a oops; 1 of 1 cell failed (silent)"),
         (done(events=["no-boot"], code=3), "untestable", "no-boot: a no-boot"),
