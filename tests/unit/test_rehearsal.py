@@ -348,3 +348,19 @@ def test_the_folder_of_a_run_is_what_it_says_last() -> None:
     """A run prints it on a line of its own."""
     assert folder_of("page: a/report.html\nreport: a\n\n3 passed\n") == "a"
     assert folder_of("no report\n") == ""
+
+
+def test_each_lab_has_its_own_rows() -> None:
+    """Below its name, closed by the kernel that carried it and what is said of it."""
+    labs = (done(GOOD), done(BAD, backend="docker"))
+    lines = [" ".join(line.split()) for line in text(rehearsal(*labs)).splitlines()]
+    assert lines[2:10] == [
+        "tutorial on netns",
+        "isolated same-vlan all 1/1",
+        "kernel 6.1.0",
+        "judged GOOD",
+        "tutorial on docker",
+        "isolated same-vlan all FAIL 1/1 silent",
+        "kernel 6.1.0",
+        "judged BAD",
+    ]
