@@ -166,6 +166,8 @@ def test_nothing_is_left_of_runs_that_are_ended(
     if number is not signal.SIGKILL:
         assert not snapshot.take().since(untouched)
     assert snapshot.wait_until_clean(untouched) == ()
+    written = (tmp_path / "reports").glob("2*")
+    assert "pass" not in {read_document(one)["run"]["exit"] for one in written}
 
 
 def _workers(pid: int) -> list[int]:
