@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from harness.kernels import Kernel
+from harness.machines.kernel import Kernel
 
 
 def without(kernel: Kernel, module: str, place: Path) -> Path:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness import fetched, kernels
-from harness.kernels import Kernel
+from harness.machines.kernel import Kernel
 from harness.machines.vm import QEMU
 from tests.conftest import found
 from tests.lab import snapshot
