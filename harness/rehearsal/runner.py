@@ -77,8 +77,11 @@ async def _run(run: Combination, terms: Terms) -> Rehearsed:
     """One run. What it prints goes to a file, so that it never waits for a reader."""
     given = arguments(run, str(terms.suites), str(terms.reports), terms.more)
     # It gets no signal of this terminal: it is told to end, once. If this process is killed, the
-    # kernel tells it.
-    command = ("setpriv", "--pdeathsig", "INT", "--", sys.executable, "-P", "-m", "pytest", *given)
+    # kernel tells it. A shell has its background jobs ignore what tells it, and that is inherited.
+    command = (
+        "env", "--default-signal=INT", "setpriv", "--pdeathsig", "INT", "--",
+        sys.executable, "-P", "-m", "pytest", *given,
+    )  # fmt: skip
     with tempfile.TemporaryFile() as printed:
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.DEVNULL, stdout=printed, stderr=printed,

@@ -170,6 +170,19 @@ def test_nothing_is_left_of_runs_that_are_ended(
     assert "pass" not in {read_document(one)["run"]["exit"] for one in written}
 
 
+def test_a_background_job_of_a_shell_can_be_ended(command: list[str], tmp_path: Path) -> None:
+    """It ignores Ctrl-C, and so would its runs: they would go on to their end without it."""
+    with subprocess.Popen(
+        ["env", "--ignore-signal=INT", *command, "running"], cwd=tmp_path,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        assert snapshot.wait_until(lambda: len(_workers(process.pid)) == 1, DEADLINE_S)
+        process.terminate()
+        assert process.wait(DEADLINE_S) == 130
+    ended = [read_document(one.parent) for one in tmp_path.glob("reports/2*/report.json")]
+    assert not any("undone" in one["run"]["stages"] for one in ended)
+
+
 def _workers(pid: int) -> list[int]:
     """The runs of a rehearsal that have started their labs."""
     return [child for child in _children(pid) if _children(child)]
