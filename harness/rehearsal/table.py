@@ -30,6 +30,8 @@ class Entry:
     unproved: int = 0
     causes: tuple[str, ...] = ()
     """Of the failed cells, commonest first."""
+    others: tuple[str, ...] = ()
+    """`fail CELL` or `unproved CELL` for each that was not proved; two with the same are alike."""
 
     @property
     def total(self) -> int:
@@ -54,6 +56,7 @@ class Entry:
         return Entry(
             self.proved + other.proved, self.failed + other.failed, self.unproved + other.unproved,
             tuple(dict.fromkeys((*self.causes, *other.causes))),
+            tuple(sorted((*self.others, *other.others))),
         )  # fmt: skip
 
     @property
@@ -139,7 +142,10 @@ def _counted(cells: list[dict[str, Any]]) -> Entry:
     verdicts = Counter(cell["verdict"] for cell in cells)
     causes = Counter(cause_of(cell) for cell in cells if cell["verdict"] == "fail")
     told = tuple(cause for cause, _ in causes.most_common())
-    return Entry(verdicts["pass"], verdicts["fail"], verdicts["unproved"], told)
+    others = [f"{cell['verdict']} {cell['id']}" for cell in cells if cell["verdict"] != "pass"]
+    return Entry(
+        verdicts["pass"], verdicts["fail"], verdicts["unproved"], told, tuple(sorted(others))
+    )
 
 
 def _merged(

@@ -253,6 +253,10 @@ PAIR = (cell("bbox1", "bbox3"), cell("bbox3", "bbox1"))
         ((GOOD,), tuple(map(passed, PAIR)), "1/1 | ~2/2"),
         ((failed(PAIR[0]), unproved(PAIR[1])), tuple(map(passed, PAIR)),
          "FAIL 1/2 silent, ?? 1/2 | +2/2"),
+        ((failed(PAIR[0]), passed(PAIR[1])), (passed(PAIR[0]), failed(PAIR[1])),
+         "FAIL 1/2 silent | ~FAIL 1/2 silent"),
+        ((failed(PAIR[0]), unproved(PAIR[1])), (unproved(PAIR[0]), failed(PAIR[1])),
+         "FAIL 1/2 silent, ?? 1/2 | ~FAIL 1/2 silent, ?? 1/2"),
     ],
 )  # fmt: skip
 def test_what_differs_from_the_first_is_marked(
@@ -313,6 +317,7 @@ def test_for_programs() -> None:
     ]  # fmt: skip
     assert found["rows"][0]["entries"][1] == {
         "proved": 0, "failed": 1, "unproved": 0, "causes": ("silent",),
+        "others": (f"fail {BAD.cell.id}",),
     }  # fmt: skip
     assert found["rows"][0]["signs"] == ["", "!"]
     assert [(one["release"], one["folder"]) for one in found["runs"]] == [
