@@ -41,7 +41,7 @@ class Rehearsed:
 
     run: Combination
     said: str
-    """The sentence with which it ended, where it wrote no report."""
+    """Why it ended, where it was ended or wrote no report; else empty."""
     code: int = 0
     """pytest's exit code."""
     folder: str = ""
@@ -66,7 +66,7 @@ def judge(done: Rehearsed) -> Judgement:
     wrong = list(_wrong(done.document, done.events))
     if wrong:
         return Judgement(Word.BAD, "; ".join(wrong))
-    untold = _untold(done, done.document)
+    untold = done.said or _untold(done, done.document)
     if untold:
         return Judgement(Word.UNTESTABLE, untold)
     return Judgement(Word.GOOD, f"all {many(len(done.document['cells']), 'cell')} proved")

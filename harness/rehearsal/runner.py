@@ -121,13 +121,12 @@ def _text(printed: IO[bytes]) -> str:
 
 
 def _read(run: Combination, code: int, printed: str, deadline_s: float) -> Rehearsed:
-    """What a run left: its report, or the sentence that says why there is none."""
-    if deadline_s:
-        return Rehearsed(run, f"it was not over after {deadline_s:g} s (--deadline)", code)
+    """What a run left: its report, also of what it got to, or why there is none."""
+    late = f"it was not over after {deadline_s:g} s (--deadline)" if deadline_s else ""
     folder = folder_of(printed)
     if not folder:
-        return Rehearsed(run, sentence(printed), code)
+        return Rehearsed(run, late or sentence(printed), code)
     try:
-        return Rehearsed(run, "", code, folder, read_document(Path(folder)))
+        return Rehearsed(run, late, code, folder, read_document(Path(folder)))
     except RunFolderError as error:
         return Rehearsed(run, str(error), code)

@@ -20,6 +20,7 @@ from harness.rehearsal.combination import (
     combinations,
 )
 from harness.rehearsal.judgement import (
+    Judgement,
     Rehearsed,
     Word,
     folder_of,
@@ -201,6 +202,14 @@ def test_the_whole_is_as_its_worst(runs: tuple[Rehearsed, ...], code: int, said:
     assert text(found).endswith(said)
     assert markdown(found).startswith(f"**{said}**")
     assert found.as_json()["exit"] == code
+
+
+def test_a_run_that_was_ended_is_good_of_nothing() -> None:
+    """What it got to may be bad; that all of it was proved says nothing of the rest."""
+    late = replace(done(GOOD), said="it was not over after 9 s")
+    assert judge(late) == Judgement(Word.UNTESTABLE, "it was not over after 9 s")
+    assert judge(replace(late, document=done(BAD).document)).word is Word.BAD
+    assert judge(replace(late, document=done(GOOD, events=["hang"]).document)).word is Word.BAD
 
 
 def test_of_nothing_nothing_is_said() -> None:
