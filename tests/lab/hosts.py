@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from harness.testbed import Testbed
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "topologies" / "lab-hosts.yaml"
 MACHINES = ("host1", "host2", "gateway")
+LOADED_S = 180.0
+"""A run has ended by then on a machine that has much other work."""
 LOOK = """
 ip -details -json link | sed 's/"[a-z_]*_timer":[0-9.]*,//g; s/"stats.*//'
 ip -json address | sed 's/"tentative":true,//g; s/"\\(valid\\|preferred\\)_life_time":[0-9]*,*//g'
@@ -116,10 +121,35 @@ def resume(running: subprocess.Popen[str]) -> str:
 
     Who entered its namespaces stops itself again when it learns late that the run had stopped.
     """
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + LOADED_S
     while True:
         os.killpg(running.pid, 18)
         try:
             return running.communicate(timeout=1)[0]
         except subprocess.TimeoutExpired:
             assert time.monotonic() < deadline
+
+
+def switched_off(bench: Bench) -> str:
+    """What a run said whose host1 lost its power as soon as it had an endpoint; it is up again."""
+    running = started(bench, SHIPPED)
+    until_endpoint(bench)
+    bench.bed.power_off("host1")
+    said = ended(running)
+    bench.bed.boot("host1")
+    return said
+
+
+def until_endpoint(bench: Bench) -> None:
+    """Wait until host1 runs its first endpoint: a lab is half built then."""
+    while "bbox1" not in bench.bed.on("host1", "docker", "ps", "--format", "{{.Names}}").stdout:
+        time.sleep(0.05)
+
+
+def ended(running: subprocess.Popen[str]) -> str:
+    """What a run said, which must come to its end; one that hangs says where in each thread."""
+    try:
+        return running.communicate(timeout=LOADED_S)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(running.pid, signal.SIGABRT)  # which pytest answers with its tracebacks
+        pytest.fail(f"it hangs: {running.communicate(timeout=LOADED_S)[0][-6000:]}")

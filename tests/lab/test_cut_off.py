@@ -13,14 +13,26 @@ import time
 import pytest
 
 from harness.testbed import Testbed
-from tests.lab.hosts import HAS, MACHINES, SHIPPED, Bench, changed, resume, started
+from tests.lab.hosts import (
+    HAS,
+    LOADED_S,
+    MACHINES,
+    SHIPPED,
+    Bench,
+    changed,
+    ended,
+    resume,
+    started,
+    switched_off,
+    until_endpoint,
+)
 
 KILLS = int(os.environ.get("KILLS", "4"))
 """How often a run is killed; `KILLS=50 pytest tests/lab/test_cut_off.py` is for a release."""
+CUTS = int(os.environ.get("CUTS", "1"))
+"""How often a cable is out, 24 s each; `CUTS=10 pytest ... -k cable` is for a release."""
 CLEAN_S = 60.0
 """Machines have taken everything back by then."""
-LOADED_S = 180.0
-"""A run has ended by then on a machine that has much other work."""
 RUN_S = 9.0
 """A whole run takes a little longer: some kills come while it is taken back anyway."""
 LEFT = "cat /var/lib/macvlan-harness/journal; ls /run/macvlan-harness.lock"
@@ -37,15 +49,6 @@ def kill(running: subprocess.Popen[str]) -> None:
     """Kill all of a run at once, and wait until its last process has ended."""
     os.killpg(running.pid, signal.SIGKILL)
     running.communicate(timeout=LOADED_S)
-
-
-def ended(running: subprocess.Popen[str]) -> str:
-    """What a run said, which must come to its end; one that hangs says where in each thread."""
-    try:
-        return running.communicate(timeout=LOADED_S)[0]
-    except subprocess.TimeoutExpired:
-        os.killpg(running.pid, signal.SIGABRT)  # which pytest answers with its tracebacks
-        pytest.fail(f"it hangs: {running.communicate(timeout=LOADED_S)[0][-6000:]}")
 
 
 def wait_until(bench: Bench, before: dict[str, list[str]]) -> list[str]:
@@ -73,14 +76,9 @@ def test_a_killed_run_is_taken_back_by_the_machines(bench: Bench) -> None:
 def test_what_a_machine_had_when_it_was_switched_off_is_taken_back(bench: Bench) -> None:
     """By the next run, before it builds; the run that lost the machine says which it was."""
     had = bench.bed.on("host1", "sh", "-c", HAS).stdout
-    running = started(bench, SHIPPED)
-    while "bbox1" not in bench.bed.on("host1", "docker", "ps", "--format", "{{.Names}}").stdout:
-        time.sleep(0.05)
-    bench.bed.power_off("host1")
-    said = ended(running)
+    said = switched_off(bench)
     assert "the worker on host1" in said
     assert "Traceback" not in said
-    bench.bed.boot("host1")
     assert bench.bed.on("host1", "sh", "-c", LEFT).stdout.count("\n") >= 4
     code, said = bench.run(SHIPPED, "-k", "test_same_vlan", "--lab-stage", "isolated")
     assert code == 0, said
@@ -115,8 +113,7 @@ def test_a_worker_that_is_killed_has_an_heir(bench: Bench) -> None:
     """Of a machine that is out of memory too nothing is left, and no other run need come first."""
     before = bench.look()
     running = started(bench, SHIPPED)
-    while "bbox1" not in bench.bed.on("host1", "docker", "ps", "--format", "{{.Names}}").stdout:
-        time.sleep(0.05)
+    until_endpoint(bench)
     held = json.loads(bench.bed.on("host1", "cat", "/run/macvlan-harness.lock").stdout)
     bench.bed.on("host1", "kill", "-KILL", str(held["worker"])).check_returncode()
     said = ended(running)
@@ -130,8 +127,7 @@ def test_clean_takes_back_what_a_switched_off_machine_had(bench: Bench) -> None:
     """It says what, host by host, and what a person is to do of the rest; once is enough."""
     had = bench.bed.on("host1", "sh", "-c", HAS).stdout
     running = started(bench, SHIPPED)
-    while "bbox1" not in bench.bed.on("host1", "docker", "ps", "--format", "{{.Names}}").stdout:
-        time.sleep(0.05)
+    until_endpoint(bench)
     bench.bed.power_off("host1")
     ended(running)
     code, told = bench.clean()
@@ -150,12 +146,15 @@ def test_clean_takes_back_what_a_switched_off_machine_had(bench: Bench) -> None:
     assert (code, json.loads(told)["ok"]) == (0, True)
 
 
-def test_a_cable_that_is_out_for_ten_seconds_ends_nothing(bench: Bench) -> None:
-    """TCP carries it over."""
+@pytest.mark.parametrize("number", range(CUTS))
+def test_a_cable_that_is_out_for_ten_seconds_ends_nothing(bench: Bench, number: int) -> None:
+    """TCP carries it over, and nothing is left on the machines; a host in turn is cut off."""
+    before, name = bench.look(), MACHINES[(number + 1) % len(MACHINES)]
     running = started(bench, SHIPPED, "--lab-stage", "isolated", "-k", "vlan")
     while not bench.bed.on("host1", "ls", "/run/macvlan-harness.lock").stdout:
         time.sleep(0.05)
-    bench.bed.cut("host2")
+    bench.bed.cut(name)
     time.sleep(10)
-    bench.bed.mend("host2")
+    bench.bed.mend(name)
     assert "PASS " in ended(running)
+    assert wait_until(bench, before) == []

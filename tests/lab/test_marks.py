@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness.testbed import Testbed
-from tests.lab.hosts import HAS, SHIPPED, Bench, resume, started
+from tests.lab.hosts import HAS, SHIPPED, Bench, resume, started, switched_off
 
 LINKS = "ip -details link show | grep -o 'alias macvlan-harness-.*'"
 RULE = "FORWARD -i eth2.10 -o eth2.20 -j ACCEPT"
@@ -58,12 +58,7 @@ def test_what_a_run_makes_names_the_run(bench: Bench) -> None:
 def test_what_has_no_mark_is_left_alone(bench: Bench) -> None:
     """A link that somebody has made anew since a machine was switched off, of the same name."""
     had = bench.bed.on("host1", "sh", "-c", HAS).stdout
-    running = started(bench, SHIPPED)
-    while "bbox1" not in bench.bed.on("host1", "docker", "ps", "--format", "{{.Names}}").stdout:
-        time.sleep(0.05)
-    bench.bed.power_off("host1")
-    running.communicate(timeout=90)
-    bench.bed.boot("host1")
+    switched_off(bench)
     bench.tag("host1")
     code, told = bench.clean()
     assert code == 3
