@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from harness import pcapng
 from harness.causes import Diagnosis, merged
-from harness.errors import WorkerLost
+from harness.errors import HarnessError, WorkerLost
 from harness.flow import Cell, Stage, Verdict
 from harness.inquiry import Inquiry, inquire
 from harness.lab import Lab
@@ -126,6 +126,12 @@ class Conductor:
         self._thread.shutdown()
         done = [future for future in self._results.values() if not future.cancelled()]
         return lab, tuple(future.result() for future in done if not future.exception())
+
+    @property
+    def left_by_build(self) -> tuple[str, ...]:
+        """What is left of a lab that could not be built, and could not be taken back either."""
+        error = self._lab.exception()
+        return error.leftovers if isinstance(error, HarnessError) else ()
 
     def _end(self) -> Lab | None:
         if self._lab.exception():

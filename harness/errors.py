@@ -25,6 +25,8 @@ class HarnessError(Exception):
     """Root of the tree; `exit_code` is what the command line ends with."""
 
     exit_code = 3
+    leftovers: tuple[str, ...] = ()
+    """What could not be taken back of a lab that could not be built."""
 
 
 class InputError(HarnessError):

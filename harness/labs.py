@@ -12,7 +12,7 @@ from typing import Any
 
 from harness import topology
 from harness.backends import Backend
-from harness.errors import InputError, LabExists, MachineError
+from harness.errors import HarnessError, InputError, LabExists, MachineError
 from harness.flow import Stage
 from harness.kernel_log import KernelEvent
 from harness.lab import Lab
@@ -92,6 +92,10 @@ def on_hosts(path: str, backend: Backend) -> Source:
         lab = HostedLab(read, machines(read), text, kind, run)
         try:
             lab.build()
+        except HarnessError as error:
+            lab.close()
+            error.leftovers = lab.leftovers
+            raise
         except BaseException:
             lab.close()
             raise

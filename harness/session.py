@@ -197,7 +197,7 @@ class Session:
         events, console = self._source.told()
         if self._source.kernel:
             facts = {"kernel": self._source.kernel, **facts, "kernel_events": events}
-        kept_back = lab.leftovers if lab else ()
+        kept_back = lab.leftovers if lab else self._conductor.left_by_build
         left = (*self._before.leftovers(), *kept_back)
         # The next run would not find the hosts as this one did.
         failures = (failures[0], failures[1] + len(kept_back))

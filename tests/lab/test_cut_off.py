@@ -74,11 +74,12 @@ def test_a_killed_run_is_taken_back_by_the_machines(bench: Bench) -> None:
 
 
 def test_what_a_machine_had_when_it_was_switched_off_is_taken_back(bench: Bench) -> None:
-    """By the next run, before it builds; the run that lost the machine says which it was."""
+    """By the next run, before it builds; the run that lost it says so, in its report as well."""
     had = bench.bed.on("host1", "sh", "-c", HAS).stdout
     said = switched_off(bench)
     assert "the worker on host1" in said
     assert "Traceback" not in said
+    assert any("not taken back: " in one for one in bench.report["leftovers"])
     assert bench.bed.on("host1", "sh", "-c", LEFT).stdout.count("\n") >= 4
     code, said = bench.run(SHIPPED, "-k", "test_same_vlan", "--lab-stage", "isolated")
     assert code == 0, said
