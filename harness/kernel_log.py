@@ -62,7 +62,7 @@ def events(lines: Iterable[str]) -> tuple[KernelEvent, ...]:
         said = STAMP.sub("", line.strip())
         kind = next((kind for kind, pattern in PATTERNS if pattern.search(said)), None)
         if kind:
-            found[KernelEvent(kind, said)] = None
+            found[KernelEvent(kind, said.removeprefix(OURS))] = None
     return tuple(found)
 
 

@@ -47,7 +47,7 @@ class VirtualMachine:
         self, kernel: Kernel, *, boot_s: float = BOOT_S, silence_s: float = SILENCE_S
     ) -> None:
         self._kernel, self._boot_s, self._silence_s = kernel, boot_s, silence_s
-        self._up = False
+        self._began = self._up = False
         self._taint = (0, 0)
         self.console = ""
         """All that the console said, once the machine is gone."""
@@ -55,6 +55,7 @@ class VirtualMachine:
     def start(self) -> Worker:
         """See Machine. Unsupported where a program is missing, MachineError if it does not boot."""
         virtme, folder = _virtme(self._kernel), Folder()
+        self._began = True
         relay = [sys.executable, str(RELAY), folder.path, f"{self._boot_s:g}"]
         command = [OWN_SESSION, *holder.namespaces_command(), *relay, *virtme, "--"]
 
@@ -75,9 +76,12 @@ class VirtualMachine:
     def events(self) -> tuple[KernelEvent, ...]:
         """What went wrong with the kernel, as far as its console and its taint tell."""
         lines = self.console.splitlines()
+        if not self._began:
+            return ()
         if not self._up:
             ours = [line for line in lines if line.startswith(kernel_log.OURS)]
-            why = ours[-1].removeprefix(kernel_log.OURS) if ours else "it was not started"
+            # Its first program ran, and no worker came of it in time.
+            why = ours[-1].removeprefix(kernel_log.OURS) if ours else "not up: no worker answers"
             rest = [line for line in lines if not line.startswith(kernel_log.OURS)]
             return (kernel_log.unbooted(rest, f"{self._kernel.name} is {why}"),)
         return (*kernel_log.events(lines), *kernel_log.tainted(*self._taint))

@@ -72,7 +72,7 @@ def test_an_event_is_told_once_without_its_time() -> None:
     found = events(lines)
     assert [str(one) for one in found] == [
         "oops: Oops: 0002 [#1]",
-        "module-missing: harness: no module macvlan",
+        "module-missing: no module macvlan",
     ]
 
 
