@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.flow import Family, Outcome, Ruling, Verdict
+from harness.kernel_log import NO_BOOT
 from harness.report.model import RunReport
 from harness.report.summary import NOTHING, families, many, matrices, observed, tally
 from harness.topology import Topology
@@ -46,6 +47,11 @@ def sentence(report: RunReport, topology: Topology) -> str:
     cells = len(report.verdicts)
     if report.exit == "pass":
         return " ".join([f"All {many(cells, 'cell')} proved.", *_shown(report.verdicts, topology)])
+    wrong = any(one.ruling is Ruling.FAIL for one in report.verdicts)
+    if report.run.kernel_events and not wrong:
+        booted = any(one.kind != NO_BOOT for one in report.run.kernel_events)
+        said = "The kernel is at fault." if booted else "The kernel did not boot."
+        return f"{said} {_counted(report)}"
     if report.exit == "fail":
         return f"The network does not do what the topology says. {_counted(report)}"
     return f"It could not be told whether the network is right. {_counted(report)}"

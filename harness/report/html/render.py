@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 from harness.flow import Ruling
+from harness.kernel_log import CONSOLE
 from harness.report.html import cells, drawing, groups, hops, overview, readings, states
 from harness.report.html.changes import MAX_ROWS, MAX_WHERE, Changes
 from harness.report.html.cited import Citations
@@ -52,6 +53,7 @@ def html(report: RunReport, topology: Topology, since: Changes | None = None) ->
         max_changes=MAX_ROWS,
         max_where=MAX_WHERE,
         run=report.run,
+        console=CONSOLE,
         topology=topology,
         sentence=overview.sentence(report, topology),
         faults=[(one, remedy(one)) for one in report.diagnoses],
