@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 
+from harness.endpoints.containers import image
 from harness.testbed import Testbed
 from tests.lab.hosts import HAS, SHIPPED, Bench, resume, started, switched_off
 
 LINKS = "ip -details link show | grep -o 'alias macvlan-harness-.*'"
+MADE = """docker import /tmp/made.tar mine/thing:1 && docker tag mine/thing:1 mine/thing:2 &&
+docker save -o /tmp/saved.tar mine/thing:1 mine/thing:2 && docker rmi mine/thing:1 mine/thing:2"""
+OTHER = "docker import --change 'LABEL another=one' /tmp/made.tar mine/thing:1"
+NAMED = "docker images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' | sort"
 RULE = "FORWARD -i eth2.10 -o eth2.20 -j ACCEPT"
 
 
@@ -53,6 +60,20 @@ def test_what_a_run_makes_names_the_run(bench: Bench) -> None:
         f": the chain FORWARD of filter is there, and was not before the run: -A {RULE}"
     )
     assert running.returncode == 1
+
+
+def test_an_archives_own_names_do_not_stay(bench: Bench, tmp_path: Path) -> None:
+    """One that nobody had goes; one that a host had of another image is that image's again."""
+    root, archive = Path(bench.bed.root_of("host1")), tmp_path / "saved.tar"
+    (root / "tmp/made.tar").write_bytes(image.busybox())
+    for script in (MADE, OTHER):
+        bench.do("host1", script)
+    shutil.copy(root / "tmp/saved.tar", archive)
+    before = [bench.bed.on("host1", "sh", "-c", NAMED).stdout, bench.look()]
+    code, said = bench.run(SHIPPED, "--lab-stage", "isolated", "--lab-image", str(archive))
+    assert (code, bench.report["leftovers"]) == (0, []), said
+    assert [bench.bed.on("host1", "sh", "-c", NAMED).stdout, bench.look()] == before
+    bench.do("host1", "docker rmi mine/thing:1")
 
 
 def test_what_has_no_mark_is_left_alone(bench: Bench) -> None:

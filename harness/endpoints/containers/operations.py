@@ -44,14 +44,28 @@ def _ready(step: Step) -> None:
 def _image(step: Step) -> None:
     with connected(step["node"]) as client:
         if step["archive"]:
-            client.images.load(step.get("octets") or Path(step["archive"]).read_bytes())[0].tag(
-                step["image"]
-            )
+            _load(client, step["image"], step.get("octets") or Path(step["archive"]).read_bytes())
         else:
             octets = step.get("octets") or image.busybox()
             said = [f"LABEL {image.MADE_OF}={step.get('made_of') or image.program()}"]
             said += [f"LABEL {key}={value}" for key, value in step.get("labels", {}).items()]
             client.api.import_image_from_data(octets, *step["image"].split(":", 1), said)
+
+
+def _load(client: Any, name: str, octets: bytes) -> None:
+    """Load an archive's image under a name of ours alone.
+
+    Names that it brings along go again, and one that it took from another image goes back.
+    """
+    before = {tag: found.id for found in client.images.list() for tag in found.tags}
+    loaded = client.images.load(octets)[0]
+    loaded.tag(name)
+    loaded.reload()
+    for tag in loaded.tags:
+        if tag not in before and tag != name:
+            client.api.remove_image(tag)
+        elif before.get(tag, loaded.id) != loaded.id:
+            client.images.get(before[tag]).tag(tag)
 
 
 def _network(step: Step) -> None:
