@@ -9,9 +9,12 @@ import re
 import signal
 import subprocess
 import time
+from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
+from harness.keys import MEASURED
 from harness.testbed import Testbed
 from tests.lab.hosts import (
     HAS,
@@ -45,10 +48,16 @@ def untouched(machines: Testbed) -> None:
     del machines
 
 
-def kill(running: subprocess.Popen[str]) -> None:
-    """Kill all of a run at once, and wait until its last process has ended."""
+def kill(running: subprocess.Popen[str]) -> str:
+    """Kill all of a run at once, and wait until its last process has ended; what it was at.
+
+    `build` is all until the first verdict is printed, `undo` all after the last.
+    """
     os.killpg(running.pid, signal.SIGKILL)
-    running.communicate(timeout=LOADED_S)
+    printed, _ = running.communicate(timeout=LOADED_S)
+    if "[100%]" in printed:
+        return "undo"
+    return "sweep" if printed.strip() else "build"
 
 
 def wait_until(bench: Bench, before: dict[str, list[str]]) -> list[str]:
@@ -59,18 +68,23 @@ def wait_until(bench: Bench, before: dict[str, list[str]]) -> list[str]:
     return differences
 
 
-def test_a_killed_run_is_taken_back_by_the_machines(bench: Bench) -> None:
+def test_a_killed_run_is_taken_back_by_the_machines(
+    bench: Bench, record_property: Callable[[str, object], None]
+) -> None:
     """At moments spread over building, sweeping and undoing: nothing is left, nor a journal."""
-    before = bench.look()
+    before, at = bench.look(), Counter[str]()
     choose = random.Random(KILLS)
     for number in range(KILLS):
         moment = 0.8 + (RUN_S - 0.8) * (number + choose.random()) / KILLS
         running = started(bench, SHIPPED)
         time.sleep(moment)
-        kill(running)
-        assert wait_until(bench, before) == [], f"killed after {moment:.2f} s"
+        was_at = kill(running)
+        assert wait_until(bench, before) == [], f"killed after {moment:.2f} s, at its {was_at}"
         for name in MACHINES:
             assert bench.bed.on(name, "sh", "-c", LEFT).stdout == ""
+        at[was_at] += 1
+    moments = ", ".join(f"{count} at its {what}" for what, count in at.items())
+    record_property(MEASURED, f"killed {KILLS} times, and nothing was left: {moments}")
 
 
 def test_what_a_machine_had_when_it_was_switched_off_is_taken_back(bench: Bench) -> None:
