@@ -30,6 +30,17 @@ class Folder:
         os.close(self._held)
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a folder is in use, by whomever."""
+    try:
+        os.close(_locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB))
+    except BlockingIOError:
+        return True
+    except OSError:  # gone, or another user's
+        return False
+    return False
+
+
 def _remove_if_left(folder: Path) -> None:
     """Remove a folder that nobody holds; an empty one may be about to be held."""
     try:

@@ -57,6 +57,7 @@ class FakeWorker:
             "apply": self._apply,
             "sweep": self._sweep,
             "unanswered": lambda: 1,
+            "taint": lambda: 0,
             "evidence": self._readings.read,
             "run": self._readings.run,
             "start": self._held.start,

@@ -78,7 +78,7 @@ def test_free_text_finds_cells(show: Show) -> None:
     seen.page.keyboard.press("/")
     seen.page.keyboard.type("forward-policy-drop BBOX4")
     told(seen, "1 of 424 cells")
-    assert hash_of(seen) == "#?q=forward-policy-drop+BBOX4"
+    seen.page.wait_for_function("location.hash === '#?q=forward-policy-drop+BBOX4'")
     seen.page.keyboard.press("Escape")
     told(seen, "424 of 424 cells")
 

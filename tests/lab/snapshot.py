@@ -22,6 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from harness.machines import vm_folder
 from harness.needs import MODULES
 
 MARK = "HARNESS_TEST_MARK"
@@ -237,10 +238,16 @@ def _cgroups(others: set[int]) -> Iterator[str]:
                 yield str(Path(path, name))
 
 
+def _of_a_machine(path: Path) -> bool:
+    """Whether a virtual machine that runs has it: a marked one is told by its processes."""
+    return path.name.startswith(vm_folder.PREFIX) and vm_folder.is_held(path)
+
+
 def _files() -> Iterator[str]:
     """Names that a run could have left where programs leave things."""
     for place in PLACES:
         with suppress(OSError):
-            yield from (str(path) for path in place.iterdir() if OURS.search(path.name))
+            yield from (str(path) for path in place.iterdir()
+                        if OURS.search(path.name) and not _of_a_machine(path))  # fmt: skip
     with suppress(OSError):
         yield from (str(path) for path in Path("/run/netns").iterdir())

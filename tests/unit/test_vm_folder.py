@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.machines import vm_folder
 from harness.machines.vm_folder import Folder
 
 HOLD = """
@@ -59,3 +60,13 @@ def test_a_new_folder_is_not_taken_from_who_is_about_to_use_it(place: Path) -> N
     (place / "harness-vm-new").mkdir()
     Folder().remove()
     assert (place / "harness-vm-new").exists()
+
+
+def test_a_folder_is_held_as_long_as_its_machine_is_there(tmp_path: Path) -> None:
+    """Who looks does not take it; one that is gone, or was never any, nobody holds."""
+    folder = vm_folder.Folder()
+    place = Path(folder.path)
+    assert [vm_folder.is_held(place) for _ in range(2)] == [True, True]
+    folder.remove()
+    assert not vm_folder.is_held(place)
+    assert not vm_folder.is_held(tmp_path)

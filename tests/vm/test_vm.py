@@ -25,8 +25,6 @@ from tests.lab import snapshot
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 400
-SILENT_S = 40
-"""The answer to a small question takes less, also where the machine is emulated and busy."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -138,18 +136,6 @@ def test_a_panic_ends_the_machine(oldest: Kernel) -> None:
     kinds = [one.kind for one in machine.events()]
     assert "panic" in kinds
     assert "no-boot" not in kinds
-
-
-def test_a_machine_that_does_not_answer_is_ended(oldest: Kernel) -> None:
-    """Its worker is kept from answering; that is a hang, and nobody waits for ever."""
-    machine = VirtualMachine(oldest, silence_s=SILENT_S)
-    worker = machine.start()
-    try:
-        with pytest.raises(WorkerLost):
-            shell(worker, "kill -STOP $PPID; exec sleep 1000")
-    finally:
-        worker.close()
-    assert [one.kind for one in machine.events()] == ["hang"]
 
 
 def test_a_kernel_that_is_not_up_in_time(oldest: Kernel) -> None:
