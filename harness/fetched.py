@@ -82,7 +82,7 @@ def known() -> dict[str, str]:
     own = shutil.which(ENGINE, path=doctor.search_path())
     if own:
         found |= {version: own for version in (_version(own),) if version}
-    return {version: found[version] for version in sorted(found, key=_numbers)}
+    return {version: found[version] for version in sorted(found, key=numbers)}
 
 
 def find(version: str) -> str:
@@ -113,5 +113,6 @@ def _version(program: str) -> str:
     return said[0] if said else ""
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def numbers(version: str) -> tuple[int, ...]:
+    """What versions are compared by."""
     return tuple(int(number) for number in re.findall(r"\d+", version))

@@ -32,7 +32,7 @@ def known() -> dict[str, Kernel]:
                     cache.glob(f"*/{fetched.ORIGIN}"))  # fmt: skip
     places = [Path("/boot"), *(one.with_name("boot") for one in fetched_ones)]
     found = {kernel.name: kernel for place in places for kernel in _images(place)}
-    return {name: found[name] for name in sorted(found, key=_numbers)}
+    return {name: found[name] for name in sorted(found, key=fetched.numbers)}
 
 
 def find(wish: str) -> Kernel:
@@ -72,7 +72,7 @@ def _of_folder(folder: Path) -> Kernel:
 
 def _images(place: Path) -> list[Kernel]:
     try:
-        found = sorted(place.glob(f"{IMAGE}*"), key=lambda one: _numbers(one.name))
+        found = sorted(place.glob(f"{IMAGE}*"), key=lambda one: fetched.numbers(one.name))
     except OSError:
         return []
     return [Kernel(one.name.removeprefix(IMAGE), one) for one in found if os.access(one, os.R_OK)]
@@ -121,7 +121,3 @@ def arrange(folder: Path) -> None:
         place = folder / "boot" / f"{IMAGE}{image.parent.name}"
         if not place.exists():
             place.hardlink_to(image)
-
-
-def _numbers(name: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", name))

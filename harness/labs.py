@@ -5,10 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from harness import topology
 from harness.backends import Backend
@@ -18,7 +17,6 @@ from harness.kernel_log import KernelEvent
 from harness.lab import Lab
 from harness.machines import registry
 from harness.machines.local import HeldMachine, PrivateMachine
-from harness.machines.worker import Machine
 from harness.plan import EndpointKind
 
 NETNS = Backend()
@@ -53,22 +51,15 @@ def private(path: str, backend: Backend = NETNS, kernel: str | None = None) -> S
     text = topology.text(path)
     read = topology.parse(text, path)
     kind = backend.kind(read)
-    machine: Callable[[], Machine] = PrivateMachine
-    of_kernel: dict[str, Any] = {}
+    virtual = None
     if kernel is not None:
         from harness import kernels
         from harness.machines.vm import VirtualMachine
 
-        found = kernels.find(kernel)
-        virtual = VirtualMachine(found)
-        machine = lambda: virtual  # noqa: E731 - it is asked for what its kernel said, too
-        of_kernel = {
-            "kernel": found.name,
-            "told": lambda: (virtual.events(), virtual.console),
-        }
+        virtual = VirtualMachine(kernels.find(kernel))
 
     def build() -> Lab:
-        lab = Lab(read, machine(), text, kind)
+        lab = Lab(read, virtual or PrivateMachine(), text, kind)
         try:
             lab.build()
         except BaseException:
@@ -76,7 +67,8 @@ def private(path: str, backend: Backend = NETNS, kernel: str | None = None) -> S
             raise
         return lab
 
-    return Source(read, text, None, build, kind.name, **of_kernel)
+    made = Source(read, text, None, build, kind.name)
+    return replace(made, kernel=virtual.kernel.name, told=virtual.told) if virtual else made
 
 
 def on_hosts(path: str, backend: Backend) -> Source:
@@ -92,12 +84,10 @@ def on_hosts(path: str, backend: Backend) -> Source:
         lab = HostedLab(read, machines(read), text, kind, run)
         try:
             lab.build()
-        except HarnessError as error:
+        except BaseException as error:
             lab.close()
-            error.leftovers = lab.leftovers
-            raise
-        except BaseException:
-            lab.close()
+            if isinstance(error, HarnessError):
+                error.leftovers = lab.leftovers
             raise
         return lab
 

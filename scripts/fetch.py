@@ -185,14 +185,23 @@ def compare(one: str, op: str, other: str) -> bool:
 
 def lacking(suite: Suite, packages: tuple[str, ...]) -> tuple[str, ...]:
     """The library packages that packages need and this machine lacks, and what those need."""
+    return following(
+        suite, packages, lambda name, need: name.startswith("lib") and not satisfied(need)
+    )
+
+
+def following(
+    suite: Suite, packages: tuple[str, ...], wanted: Callable[[str, str], bool]
+) -> tuple[str, ...]:
+    """What packages depend on, and what that does; `wanted` is asked with a name and its words."""
     found: dict[str, None] = {}
     waiting = list(packages)
     while waiting:
         needs = suite.fields(waiting.pop()).get("Depends", "")
         for need in filter(None, needs.split(", ")):
-            wanted = DEPENDENCY.match(need)
-            name = wanted["name"] if wanted else ""
-            if name.startswith("lib") and name not in found and not satisfied(need):
+            read = DEPENDENCY.match(need)
+            name = read["name"] if read else ""
+            if name not in found and wanted(name, need):
                 found[name] = None
                 waiting.append(name)
     return tuple(found)
@@ -211,9 +220,32 @@ def try_out(folder: Path) -> None:
 def fetch_engine(suite: Suite, cache: Path) -> Path:
     """The engine of a suite, in a folder of its version."""
     packages = (*ENGINE, *lacking(suite, ENGINE))
+    version = suite.fields("docker.io")["Version"].rpartition(":")[2]
+    return placed(suite, packages, cache / re.split(r"[+~-]", version)[0], try_out)
+
+
+def fetch_kernel(suite: Suite, cache: Path) -> Path:
+    """The kernel of a suite, in a folder of its release."""
+    newest = f"linux-image-{said('dpkg', '--print-architecture').strip()}"
+    packages = following(suite, (newest,), lambda name, _: bool(KERNEL_PARTS.match(name)))
+    if not packages:
+        raise CannotFetchError(f"{suite.name}: {newest} depends on no kernel")
+    release = packages[0].split("-", 2)[2]
+
+    def arrange(made: Path) -> None:
+        kernels.arrange(made)
+        if not (made / "boot" / f"{kernels.IMAGE}{release}").exists():
+            raise CannotFetchError(f"{suite.name}: no kernel {release} in {', '.join(packages)}")
+
+    return placed(suite, packages, cache / release, arrange)
+
+
+def placed(
+    suite: Suite, packages: tuple[str, ...], place: Path, finish: Callable[[Path], None]
+) -> Path:
+    """Packages, unpacked into a place of their own unless it has them; `finish` makes them fit."""
     fields = {package: suite.fields(package) for package in packages}
     origin = {f"{name} {each['Version']}": suite.name for name, each in fields.items()}
-    place = cache / re.split(r"[+~-]", fields["docker.io"]["Version"].rpartition(":")[2])[0]
     if fetched.is_of(place, origin):
         fetched.note(place, origin)
         return place
@@ -222,53 +254,12 @@ def fetch_engine(suite: Suite, cache: Path) -> Path:
     made = suite.state / "made"
     made.mkdir()
     suite.unpack(packages, made)
-    try_out(made)
+    finish(made)
     fetched.note(made, origin)
     if place.exists():
         place.rename(suite.state / "replaced")
     made.rename(place)
     return place
-
-
-def fetch_kernel(suite: Suite, cache: Path) -> Path:
-    """The kernel of a suite, in a folder of its release."""
-    newest = f"linux-image-{said('dpkg', '--print-architecture').strip()}"
-    packages = parts(suite, newest)
-    if not packages:
-        raise CannotFetchError(f"{suite.name}: {newest} depends on no kernel")
-    fields = {package: suite.fields(package) for package in packages}
-    origin = {f"{name} {each['Version']}": suite.name for name, each in fields.items()}
-    release = next(iter(packages)).split("-", 2)[2]
-    place = cache / release
-    if fetched.is_of(place, origin):
-        return place
-    size = sum(int(each["Size"]) for each in fields.values()) // 10**6
-    tell(f"{suite.name}: fetching {size} MB: {', '.join(packages)}")
-    made = suite.state / "made"
-    made.mkdir()
-    suite.unpack(packages, made)
-    kernels.arrange(made)
-    if not (made / "boot" / f"{kernels.IMAGE}{release}").exists():
-        raise CannotFetchError(f"{suite.name}: no kernel {release} in {', '.join(packages)}")
-    fetched.note(made, origin)
-    if place.exists():
-        place.rename(suite.state / "replaced")
-    made.rename(place)
-    return place
-
-
-def parts(suite: Suite, package: str) -> tuple[str, ...]:
-    """The packages that a kernel's newest one leads to."""
-    found: dict[str, None] = {}
-    waiting = [package]
-    while waiting:
-        for need in suite.fields(waiting.pop()).get("Depends", "").split(", "):
-            wanted = DEPENDENCY.match(need)
-            name = wanted["name"] if wanted else ""
-            if KERNEL_PARTS.match(name) and name not in found:
-                found[name] = None
-                waiting.append(name)
-    return tuple(found)
 
 
 def tell(line: str) -> None:

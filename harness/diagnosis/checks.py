@@ -83,7 +83,11 @@ def _route(scene: Scene) -> Finding | None:
 def _output(scene: Scene) -> Finding | None:
     node = scene.place.node
     out = scene.lab.interface(node, scene.place.vlan)
-    flow = replace(scene.place.flow, oif=out)
+    return _sent(scene, node, replace(scene.place.flow, oif=out))
+
+
+def _sent(scene: Scene, node: str, flow: Flow) -> Finding | None:
+    """What ends a packet that a node sends: a rule, then a policy."""
     return stack.filtered(scene, node, flow, stack.OUT) or ipsec.blocked(
         scene, node, flow, ipsec.OUT
     )
@@ -107,10 +111,7 @@ def _answer_output(scene: Scene) -> Finding | None:
     if scene.place.flow.is_reply:  # a reply is not answered
         return None
     node = scene.place.node
-    flow = replace(scene.reply(), oif=scene.interface)
-    return stack.filtered(scene, node, flow, stack.OUT) or ipsec.blocked(
-        scene, node, flow, ipsec.OUT
-    )
+    return _sent(scene, node, replace(scene.reply(), oif=scene.interface))
 
 
 def _through(scene: Scene) -> Finding | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from harness.causes import Code
 from harness.diagnosis.scene import Finding, Scene
 from harness.diagnosis.wire_filters import removal, text
@@ -38,18 +41,12 @@ def _ports(listed: str) -> set[int]:
 
 def full_queue(scene: Scene) -> Finding | None:
     """Whether a queue that somebody gave the node's interface drops what should leave there."""
-    node, name = scene.place.node, scene.interface
-    dropping = (
-        one
-        for one in scene.state.filters(node)
-        if not one["filter"] and one["interface"] == name and one["dropped"]
-    )
-    one = next(dropping, None)
+    one = _there(scene, lambda one: not one["filter"] and one["dropped"])
     if one is None:
         return None
-    message = f"the queue of {node}'s {name} has dropped {one['dropped']} frames: {text(one)}"
-    shown = scene.state.cite(node, "tc")
-    return Finding(Code.PROBE_NOT_SENT, node, text(one), message, removal(one), shown)
+    what = f"the queue of {scene.place.node}'s {scene.interface}"
+    message = f"{what} has dropped {one['dropped']} frames: {text(one)}"
+    return _of(scene, Code.PROBE_NOT_SENT, one, message)
 
 
 def shot(scene: Scene) -> Finding | None:
@@ -58,15 +55,19 @@ def shot(scene: Scene) -> Finding | None:
     What the filter looks for nobody can read; that the packet was to leave, and nobody saw it on
     the interface, is what it does.
     """
-    node, name = scene.place.node, scene.interface
-    filters = (
-        one
-        for one in scene.state.filters(node)
-        if one["filter"] and (one["interface"], one["direction"]) == (name, "egress")
-    )
-    one = next(filters, None)
+    one = _there(scene, lambda one: one["filter"] and one["direction"] == "egress")
     if one is None:
         return None
-    message = f"a filter drops what {node} sends by {name}, and nothing else can be it: {text(one)}"
-    shown = scene.state.cite(node, "tc")
-    return Finding(Code.OUTPUT_DROP, node, text(one), message, removal(one), shown)
+    what = f"a filter drops what {scene.place.node} sends by {scene.interface}"
+    return _of(scene, Code.OUTPUT_DROP, one, f"{what}, and nothing else can be it: {text(one)}")
+
+
+def _there(scene: Scene, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
+    """The first filter or queue of the scene's interface that is one of the wanted."""
+    every = scene.state.filters(scene.place.node)
+    return next((one for one in every if one["interface"] == scene.interface and wanted(one)), None)
+
+
+def _of(scene: Scene, code: Code, one: dict[str, Any], message: str) -> Finding:
+    node = scene.place.node
+    return Finding(code, node, text(one), message, removal(one), scene.state.cite(node, "tc"))

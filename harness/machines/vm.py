@@ -46,7 +46,7 @@ class VirtualMachine:
     def __init__(
         self, kernel: Kernel, *, boot_s: float = BOOT_S, silence_s: float = SILENCE_S
     ) -> None:
-        self._kernel, self._boot_s, self._silence_s = kernel, boot_s, silence_s
+        self.kernel, self._boot_s, self._silence_s = kernel, boot_s, silence_s
         self._began = self._up = False
         self._taint = (0, 0)
         self.console = ""
@@ -54,7 +54,7 @@ class VirtualMachine:
 
     def start(self) -> Worker:
         """See Machine. Unsupported where a program is missing, MachineError if it does not boot."""
-        virtme, folder = _virtme(self._kernel), Folder()
+        virtme, folder = _virtme(self.kernel), Folder()
         self._began = True
         relay = [sys.executable, str(RELAY), folder.path, f"{self._boot_s:g}"]
         command = [OWN_SESSION, *holder.namespaces_command(), *relay, *virtme, "--"]
@@ -64,7 +64,7 @@ class VirtualMachine:
             return router.local(python_path=python, connect_timeout=self._boot_s + 30)
 
         try:
-            name = f"the kernel {self._kernel.name}"
+            name = f"the kernel {self.kernel.name}"
             worker = _Inside(connect, name, self._silence_s, self._ended(folder))
         except MachineError:
             self._ended(folder)(None, silent=False)
@@ -72,6 +72,10 @@ class VirtualMachine:
         self._up = True
         self._taint = (worker.call(calls.taint), 0)
         return worker
+
+    def told(self) -> tuple[tuple[KernelEvent, ...], str]:
+        """What went wrong with the kernel, and its console."""
+        return self.events(), self.console
 
     def events(self) -> tuple[KernelEvent, ...]:
         """What went wrong with the kernel, as far as its console and its taint tell."""
@@ -83,7 +87,7 @@ class VirtualMachine:
             # Its first program ran, and no worker came of it in time.
             why = ours[-1].removeprefix(kernel_log.OURS) if ours else "not up: no worker answers"
             rest = [line for line in lines if not line.startswith(kernel_log.OURS)]
-            return (kernel_log.unbooted(rest, f"{self._kernel.name} is {why}"),)
+            return (kernel_log.unbooted(rest, f"{self.kernel.name} is {why}"),)
         return (*kernel_log.events(lines), *kernel_log.tainted(*self._taint))
 
     def _ended(self, folder: Folder) -> Ended:

@@ -24,7 +24,7 @@ LOOK_S = 0.2
 """How often it is looked whether the machine is still there."""
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Carry until either end closes."""
     folder, boot_s, *rest = argv
     here = rest.index("--")
@@ -49,7 +49,6 @@ def main(argv: list[str]) -> int:
             _carry(opened)
     machine.kill()
     machine.wait()
-    return 0
 
 
 def _up(
@@ -124,4 +123,4 @@ def _write(descriptor: int, octets: bytes) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

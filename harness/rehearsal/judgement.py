@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from harness.kernel_log import NO_BOOT
 from harness.rehearsal.combination import Combination
 from harness.report.summary import clean, many
-
-NO_BOOT = "no-boot"
-"""The kind of event of a kernel that no lab has run on; every other one is of a kernel that ran."""
 
 
 class Word(StrEnum):

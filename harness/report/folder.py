@@ -82,9 +82,13 @@ def _sweep(directory: Path) -> None:
 
 def called(started: str, run: str) -> str:
     """What the folder of a run is called that began then (ISO 8601), and has this id."""
-    began = datetime.fromisoformat(started)
-    moment = began.astimezone(UTC) if began.tzinfo else began
-    return f"{moment:%Y%m%dT%H%M%SZ}-{re.sub(r'[^A-Za-z0-9._-]', '-', run)}"
+    return f"{began(started):%Y%m%dT%H%M%SZ}-{re.sub(r'[^A-Za-z0-9._-]', '-', run)}"
+
+
+def began(started: str) -> datetime:
+    """When a run began, of ISO 8601 as report.json has it, in UTC."""
+    moment = datetime.fromisoformat(started)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _files(

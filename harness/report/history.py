@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from harness.errors import RunFolderError
-from harness.report.folder import read_document
+from harness.report.folder import began, read_document
 from harness.report.prune import NAME
 
 ENDS = ("pass", "fail", "error")
@@ -133,11 +133,10 @@ def read(folder: Path) -> Past:
 
 def _past(folder: str, document: dict[str, Any]) -> Past:
     run, cells = document["run"], document["cells"]
-    began = datetime.fromisoformat(run["started"])
     return Past(
         folder=folder,
         id=run["id"],
-        began=began.astimezone(UTC) if began.tzinfo else began.replace(tzinfo=UTC),
+        began=began(run["started"]),
         seconds=float(run["duration_s"]),
         topology=run["topology"],
         backend=run["backend"],

@@ -7,10 +7,11 @@ textfile collector of its node exporter does, is this as well.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from harness.report.folder import began
+from harness.report.history import ENDS
 from harness.report.summary import clean
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ LAB = ("topology", "backend")
 """The labels that each metric has: whose lab it is."""
 OF_RUN = ("kernel", "vlan_datapath", "firewall_backend")
 VERDICTS = ("pass", "fail", "unproved")
-ENDS = ("pass", "fail", "error")
 
 
 def openmetrics(document: dict[str, Any]) -> str:
@@ -32,10 +32,10 @@ def openmetrics(document: dict[str, Any]) -> str:
     registry = CollectorRegistry()
     run = document["run"]
     lab = [clean(run[name]) for name in LAB]
-    began = datetime.fromisoformat(run["started"])
-    began = began if began.tzinfo else began.replace(tzinfo=UTC)
     gauges = Gauges(registry, lab)
-    gauges.one("run_started_timestamp_seconds", "When the run began.", began.timestamp())
+    gauges.one(
+        "run_started_timestamp_seconds", "When the run began.", began(run["started"]).timestamp()
+    )
     gauges.one("run_duration_seconds", "How long the run took.", run["duration_s"])
     gauges.one("leftovers", "What a run could not take away again.", len(document["leftovers"]))
     gauges.many(
@@ -57,13 +57,12 @@ def openmetrics(document: dict[str, Any]) -> str:
 
 def _cells(gauges: Gauges, cells: list[dict[str, Any]]) -> None:
     """Counted also where none is of a verdict: an alert on a number needs one."""
-    keys = dict.fromkeys((cell["stage"], cell["probe"].partition(":")[0]) for cell in cells)
+    each = [((cell["stage"], cell["probe"].partition(":")[0]), cell) for cell in cells]
     counts: dict[tuple[str, ...], float] = {
-        (*key, verdict): 0 for key in keys for verdict in VERDICTS
+        (*key, verdict): 0 for key, _ in each for verdict in VERDICTS
     }
     trips: dict[tuple[str, ...], list[float]] = {}
-    for cell in cells:
-        key = (cell["stage"], cell["probe"].partition(":")[0])
+    for key, cell in each:
         counts[(*key, cell["verdict"])] += 1
         if cell["rtt_ms"] is not None:
             trips.setdefault(key, []).append(cell["rtt_ms"] / 1000)

@@ -54,6 +54,15 @@ class SubInterface(NamedTuple):
     mtu: int
     mark: str = ""
 
+    @property
+    def first_name(self) -> str:
+        """What it is called until it has its mark: nobody else's is called so.
+
+        The kernel takes no alias with a new link, and whoever is killed between the two must leave
+        something that is known for the run's own.
+        """
+        return f"h-{self.mark.rpartition('-')[2]}.{self.id}" if self.mark else self.name
+
 
 def add(node: str, parent: str, made: SubInterface) -> None:
     """Make a VLAN sub-interface of the trunk and bring it up; its MAC is the trunk's."""
@@ -75,36 +84,21 @@ def delete(node: str, parent: str, vlan_id: int, name: str, mark: str = "") -> N
 
     NotOurs if it has not the mark, unless there is none to have.
     """
-    netlink = namespaces.route(node)
-    unmarked = _before_its_mark(SubInterface(vlan_id, name, 0, mark)) if mark else ""
-    for index in netlink.link_lookup(ifname=unmarked) if unmarked else ():
-        netlink.link("del", index=index)
-    for index in netlink.link_lookup(ifname=name):
-        _delete(netlink, index, (node, parent, vlan_id, name, mark))
-
-
-def _delete(netlink: Any, own: int, asked: tuple[str, str, int, str, str]) -> None:
-    node, parent, vlan_id, name, mark = asked
-    if mark and netlink.get_links(own)[0].get("ifalias") != mark:
-        raise NotOurs(f"{name} on {node} has not the alias {mark}: it is somebody else's")
-    for trunk in netlink.link_lookup(ifname=parent):
-        if _kind(netlink, own) == "veth":
-            _take_filter(netlink, trunk, vlan_id)
-    netlink.link("del", index=own)
-
-
-def _before_its_mark(made: SubInterface) -> str:
-    """What a sub-interface is called until it has its mark: nobody else's is called so.
-
-    The kernel takes no alias with a new link, and whoever is killed between the two must leave
-    something that is known for the run's own.
-    """
-    return f"h-{made.mark.rpartition('-')[2]}.{made.id}" if made.mark else made.name
+    netlink, made = namespaces.route(node), SubInterface(vlan_id, name, 0, mark)
+    for unmarked in netlink.link_lookup(ifname=made.first_name) if mark else ():
+        netlink.link("del", index=unmarked)
+    for own in netlink.link_lookup(ifname=name):
+        if mark and netlink.get_links(own)[0].get("ifalias") != mark:
+            raise NotOurs(f"{name} on {node} has not the alias {mark}: it is somebody else's")
+        for trunk in netlink.link_lookup(ifname=parent):
+            if _kind(netlink, own) == "veth":
+                _take_filter(netlink, trunk, vlan_id)
+        netlink.link("del", index=own)
 
 
 def _marked(netlink: Any, made: SubInterface) -> int:
     """Give a new link its mark, then its name; its index."""
-    index: int = netlink.link_lookup(ifname=_before_its_mark(made))[0]
+    index: int = netlink.link_lookup(ifname=made.first_name)[0]
     if made.mark:
         netlink.link("set", index=index, ifalias=made.mark)
         netlink.link("set", index=index, ifname=made.name)
@@ -160,8 +154,9 @@ def _kernel_has_8021q() -> bool:
 def _added_8021q(netlink: Any, trunk: int, made: SubInterface) -> bool:
     """Make an 802.1Q link; False if the kernel does not know the kind."""
     try:
-        name = _before_its_mark(made)
-        netlink.link("add", ifname=name, kind="vlan", link=trunk, vlan_id=made.id, mtu=made.mtu)
+        netlink.link(
+            "add", ifname=made.first_name, kind="vlan", link=trunk, vlan_id=made.id, mtu=made.mtu
+        )
     except NetlinkError as error:
         if error.code == errno.EOPNOTSUPP:
             return False
@@ -175,8 +170,7 @@ def _add_bpf(netlink: Any, trunk: int, made: SubInterface) -> None:
     mac = link.get("address")
     peer_name = f"vlan{made.id}"
     far = {"ifname": peer_name, "mtu": link.get("mtu")}
-    name = _before_its_mark(made)
-    netlink.link("add", ifname=name, kind="veth", address=mac, mtu=made.mtu, peer=far)
+    netlink.link("add", ifname=made.first_name, kind="veth", address=mac, mtu=made.mtu, peer=far)
     own, peer = _marked(netlink, made), netlink.link_lookup(ifname=peer_name)[0]
     if made.mark:
         netlink.link("set", index=peer, ifalias=made.mark)

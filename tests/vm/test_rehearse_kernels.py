@@ -14,11 +14,8 @@ from typing import Any
 
 import pytest
 
-from harness import fetched, kernels
+from harness import fetched
 from harness.machines.kernel import Kernel
-from harness.machines.vm import QEMU
-from tests.conftest import found
-from tests.lab import snapshot
 from tests.vm.bad_kernels import without
 
 DEADLINE_S = 1800
@@ -26,23 +23,6 @@ NIGHTLY = pytest.mark.skipif(
     not os.environ.get("HARNESS_NIGHTLY"),
     reason="four machines one after another, some 6 minutes; HARNESS_NIGHTLY=1 runs it",
 )
-
-
-@pytest.fixture(scope="module")
-def oldest() -> Iterator[Kernel]:
-    """Debian 12's kernel, as `make kernels` has fetched it."""
-    if os.geteuid() != 0:
-        pytest.skip("building a lab needs root")
-    qemu = QEMU.get(os.uname().machine, "qemu")
-    missing = [name for name in (qemu, "modprobe", "depmod") if not found(name)]
-    if missing or not shutil.which("virtme-run", path=str(Path(sys.executable).parent)):
-        pytest.skip(f"missing here: {', '.join(missing) or 'virtme-ng'}; `scripts/setup kernels`")
-    there = [one for name, one in kernels.known().items() if name.startswith("6.1.")]
-    if not there:
-        pytest.skip("no kernel 6.1 here; `make kernels` fetches it")
-    before = snapshot.take()
-    yield there[-1]
-    assert snapshot.wait_until_clean(before) == ()
 
 
 @pytest.fixture

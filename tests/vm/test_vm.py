@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,44 +13,17 @@ from typing import Any
 
 import pytest
 
-from harness import kernels
 from harness.errors import MachineError, WorkerLost
 from harness.machines.kernel import Kernel
-from harness.machines.vm import QEMU, VirtualMachine
+from harness.machines.vm import VirtualMachine
 from harness.machines.worker import Worker
 from harness.worker import calls
-from tests.conftest import found
-from tests.lab import snapshot
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 400
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _needs_virtual_machines() -> Iterator[None]:
-    if os.geteuid() != 0:
-        pytest.skip("these tests compare with labs that root builds")
-    qemu = QEMU.get(os.uname().machine, "qemu")
-    missing = [name for name in (qemu, "modprobe") if not found(name)]
-    if missing or not shutil.which("virtme-run", path=str(Path(sys.executable).parent)):
-        pytest.skip(f"missing here: {', '.join(missing) or 'virtme-ng'}; `scripts/setup kernels`")
-    before = snapshot.take()
-    yield
-    assert snapshot.wait_until_clean(before) == ()
-
-
-def the(version: str) -> Kernel:
-    """A kernel by its version; skips where there is none."""
-    fitting = [one for one in kernels.known().values() if one.name.startswith(f"{version}.")]
-    if not fitting:
-        pytest.skip(f"no kernel {version} here; `make kernels` fetches it")
-    return fitting[-1]
-
-
-@pytest.fixture(scope="module")
-def oldest() -> Kernel:
-    """The kernel that most lab hosts run."""
-    return the("6.1")
+pytestmark = pytest.mark.usefixtures("machines")
 
 
 def run(*options: str) -> tuple[dict[str, Any], Path, str]:
@@ -93,9 +65,8 @@ def test_the_same_cells_on_another_kernel(oldest: Kernel, here: dict[str, Any]) 
     shutil.rmtree(folder.parent)
 
 
-def test_the_newest_kernel(here: dict[str, Any]) -> None:
+def test_the_newest_kernel(newest: Kernel, here: dict[str, Any]) -> None:
     """One stage of the lab, on the newest kernel that Debian has."""
-    newest = the("7.2")
     report, folder, said = run("--lab-kernel", "7.2", "--lab-stage", "routed")
     assert report, said
     assert (report["run"]["exit"], report["run"]["kernel"]) == ("pass", newest.name), said
