@@ -14,6 +14,7 @@ import selectors
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -208,9 +209,12 @@ def _connect(uid: int, name: str) -> socket.socket | None:
     There is none either if another user's process has the address: it is not to be believed.
     """
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(ANSWER_S)
+    # A socket with a time-out of Python's own does not wait for a place in the holder's queue.
+    wait = struct.pack("@ll", int(ANSWER_S), int(ANSWER_S % 1 * 1e6))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, wait)
     try:
         connection.connect(holder.address(uid, name))
+        connection.settimeout(ANSWER_S)
     except OSError:
         connection.close()
         return None

@@ -68,6 +68,7 @@ class MitogenWorker:
         except BaseException:
             self.close()
             raise
+        self._child = router.stream_by_id(self._context.context_id).conn.proc.proc
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """See Worker."""
@@ -95,9 +96,12 @@ class MitogenWorker:
         return result
 
     def close(self) -> None:
-        """See Worker. Closing twice is closing once."""
+        """See Worker. Closing twice is closing once; what is silent does not end when asked."""
         with self._lock:
             if not self._closed:
                 self._closed = True
                 self._broker.shutdown()
                 self._broker.join()
+                if self.silent:
+                    self._child.kill()
+                    self._child.wait()

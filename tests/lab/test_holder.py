@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 
@@ -188,6 +189,24 @@ def test_silent_clients_do_not_block_the_holder(lab: registry.LabRecord) -> None
     for client in clients:
         client.close()
     assert found == lab
+
+
+def test_a_full_queue_is_waited_for(lab: registry.LabRecord) -> None:
+    """A holder that has not come to its clients yet is there all the same."""
+    os.kill(lab.pid, signal.SIGSTOP)
+    clients = [socket.socket(socket.AF_UNIX) for _ in range(100)]
+    with suppress(BlockingIOError):
+        for client in clients:
+            client.setblocking(False)
+            client.connect(holder.address(os.getuid(), lab.name))
+        pytest.fail("its queue was never full")
+    with ThreadPoolExecutor() as asking:
+        found = asking.submit(registry.find, lab.name)
+        wait([found], timeout=0.2)
+        os.kill(lab.pid, signal.SIGCONT)
+        assert found.result() == lab
+    for client in clients:
+        client.close()
 
 
 def test_stopped_holder_is_killed(lab: registry.LabRecord, monkeypatch: pytest.MonkeyPatch) -> None:
