@@ -155,7 +155,7 @@ def _virtme(kernel: Kernel) -> list[str]:
     accelerated = [] if not tree and kvm_works(qemu, kernel.image) else ["--disable-kvm"]
     return [
         virtme, *booted, *accelerated, "--root", "/", "--memory", MEMORY, "--cpus", "1",
-        "--show-boot-console", "--kopt", "ignore_loglevel",
+        "--force-9p", "--show-boot-console", "--kopt", "ignore_loglevel",
     ]  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def main(argv: list[str]) -> None:
     here = rest.index("--")
     virtme, command = rest[:here], rest[here + 1 :]
     _place_for_modules(folder)
-    script = shlex.join([sys.executable, str(GUEST), PORT])
+    script = shlex.join([sys.executable, "-I", "-S", str(GUEST), PORT])
     with socket.socket(socket.AF_UNIX) as listener, _console(folder).open("wb") as said:
         listener.bind(f"{folder}/port")
         listener.listen(1)
@@ -93,12 +93,14 @@ def _place_for_modules(folder: str) -> None:
 
 
 def _devices(folder: str) -> list[str]:
-    """The port that the worker talks by."""
+    """The port that the worker talks by, and this machine's files once more."""
     return [
         f"--qemu-opt={word}"
         for word in (
             "-chardev", f"socket,id=talk,path={folder}/port", "-device", "virtio-serial-pci",
             "-device", f"virtserialport,name={PORT},chardev=talk",
+            "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap",
+            "-device", f"virtio-9p-pci,fsdev=root,mount_tag={PORT}",
         )
     ]  # fmt: skip
 
