@@ -17,8 +17,12 @@ FORWARD = (f"{TO_20} {REPLIES}", f"{TO_10} {REPLIES}", f"{TO_20} -j ACCEPT", f"{
 """The rules of the chain FORWARD, in their order."""
 NAT_10, NAT_20 = (f"POSTROUTING -o {name} -j MASQUERADE" for name in (IN10, IN20))
 BBOX4 = "172.16.20.11"
-UDP_IS_SHOT = f"4,48 0 0 23,21 0 1 {socket.IPPROTO_UDP},6 0 0 2,6 0 0 4294967295,"
-"""Classic BPF as tc-bpf(8) has it: TC_ACT_SHOT if octet 23 of a frame, IPv4's protocol, is UDP."""
+UDP_IS_SHOT = (
+    "6,40 0 0 12,21 0 3 2048,48 0 0 23,"
+    f"21 0 1 {socket.IPPROTO_UDP},6 0 0 2,6 0 0 4294967295,"
+)
+"""Classic BPF as tc-bpf(8) has it: TC_ACT_SHOT if a frame's type (octet 12) is IPv4's and octet 23,
+the protocol, is UDP. Frames of another type have a token there, which may be any number."""
 OWN_CHAIN = (
     "add table ip fault; "
     "add chain ip fault c { type filter hook forward priority 10; policy drop; }"
