@@ -198,10 +198,11 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Count failures that are no cell's; print the harness's own errors without a traceback."""
     error = call.excinfo.value if call.excinfo else None
-    if isinstance(error, AssertionError) and _is_judged(item):
+    if isinstance(error, AssertionError) and _is_of_cells(item):
         # Said in place of lines of source, which pytest would look up for nobody, 2 ms a cell.
-        said = str(error).partition("\nassert ")[0]
-        item.repr_failure = lambda *_, **__: said  # type: ignore[method-assign]
+        said, in_own_words, _ = str(error).partition("\nassert ")
+        if in_own_words:
+            item.repr_failure = lambda *_, **__: said  # type: ignore[method-assign]
     report = yield
     if report.failed:
         _count(item, call, report)
@@ -218,6 +219,12 @@ def _ask_of(item: pytest.Item) -> Ask | None:
     from harness import selection
 
     return selection.ask_of(item)
+
+
+def _is_of_cells(item: pytest.Item) -> bool:
+    """Whether a test asserts what was measured of cells, which explains itself."""
+    ask = _ask_of(item)
+    return ask is not None and bool(ask.cells)
 
 
 def _is_judged(item: pytest.Item) -> bool:

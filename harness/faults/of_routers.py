@@ -18,8 +18,7 @@ FORWARD = (f"{TO_20} {REPLIES}", f"{TO_10} {REPLIES}", f"{TO_20} -j ACCEPT", f"{
 NAT_10, NAT_20 = (f"POSTROUTING -o {name} -j MASQUERADE" for name in (IN10, IN20))
 BBOX4 = "172.16.20.11"
 UDP_IS_SHOT = (
-    "6,40 0 0 12,21 0 3 2048,48 0 0 23,"
-    f"21 0 1 {socket.IPPROTO_UDP},6 0 0 2,6 0 0 4294967295,"
+    f"6,40 0 0 12,21 0 3 2048,48 0 0 23,21 0 1 {socket.IPPROTO_UDP},6 0 0 2,6 0 0 4294967295,"
 )
 """Classic BPF as tc-bpf(8) has it: TC_ACT_SHOT if a frame's type (octet 12) is IPv4's and octet 23,
 the protocol, is UDP. Frames of another type have a token there, which may be any number."""

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import sys
 from typing import Any, Callable
 
@@ -58,7 +59,14 @@ RULE_ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachabl
 TABLES = {253: "default", 254: "main", 255: "local"}
 """/etc/iproute2/rt_tables."""
 CLONED = 0x200
+PROC_OCTETS = 1 << 16
 
+QDISC_GET, TCA_KIND, TCA_STATS = 38, 1, 3
+"""RTM_GETQDISC, and attributes of <linux/rtnetlink.h>."""
+TCMSG = struct.Struct("=BxxxiIII")
+"""`struct tcmsg` of <linux/rtnetlink.h>: family, interface, handle, parent, info."""
+TC_STATS = struct.Struct("=QIIIIIII4x")
+"""`struct tc_stats` of <linux/pkt_sched.h>: octets, packets, drops, and what is not read here."""
 CLSACT = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
 """TC_H_CLSACT with its minors (<linux/pkt_sched.h>)."""
 PLAIN_QDISCS = ("noqueue", "clsact", "ingress", "pfifo_fast", "mq", "fq_codel", "fq")
@@ -144,10 +152,15 @@ def _conf(node: str) -> Parsed:
 
 def _said(path: str) -> Any:
     try:
-        with open(path, encoding="ascii") as file:
-            return file.read().strip()
+        opened = os.open(path, os.O_RDONLY)
     except OSError:
         return None
+    try:
+        return os.read(opened, PROC_OCTETS).decode("ascii").strip()
+    except OSError:
+        return None
+    finally:
+        os.close(opened)
 
 
 def _nftables(node: str) -> Parsed:
@@ -172,22 +185,24 @@ def has_tables(node: str) -> bool:
 
 def _traffic_control(node: str) -> Parsed:
     """Filters at the ingress and egress of interfaces, and queues that are not a plain one."""
-    opened = namespaces.route(node)
-    names = {message["index"]: message.get("ifname") for message in opened.get_links()}
     found: list[dict[str, Any]] = []
-    for qdisc in opened.get_qdiscs():
-        kind, index = qdisc.get("kind"), qdisc["index"]
+    qdiscs = netlink.dump(node, socket.NETLINK_ROUTE, QDISC_GET, bytes(TCMSG.size))
+    with namespaces.entered(node):
+        names = {index: _name(index) for index in (TCMSG.unpack_from(one)[1] for one in qdiscs)}
+    for body in qdiscs:
+        index = TCMSG.unpack_from(body)[1]
+        said = netlink.attributes(body, TCMSG.size)
+        kind = said[TCA_KIND].rstrip(b"\0").decode()
         if kind not in PLAIN_QDISCS:
-            counted = qdisc.get("stats")
-            dropped = counted["drop"] if counted else 0
-            found.append({"interface": names.get(index), "direction": "out", "kind": kind,
+            dropped = TC_STATS.unpack_from(said[TCA_STATS])[2] if TCA_STATS in said else 0
+            found.append({"interface": names[index], "direction": "out", "kind": kind,
                           "filter": False, "dropped": dropped})  # fmt: skip
         if kind not in ("clsact", "ingress"):
             continue
         for direction, parent in CLSACT.items():
             found += [
-                {"interface": names.get(index), "direction": direction, **_filter(one)}
-                for one in _filters(opened, index, parent)
+                {"interface": names[index], "direction": direction, **_filter(one)}
+                for one in _filters(namespaces.route(node), index, parent)
                 if one["handle"]  # a head of its preference, which holds the others
             ]
     return found, _lines(found)

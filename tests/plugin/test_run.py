@@ -96,6 +96,17 @@ def test_wrong_network_fails(project: Project) -> None:
     quiet(result)
 
 
+def test_a_wrong_step_is_told_in_its_own_words(project: Project) -> None:
+    """Of the four steps of that cell those that differ say what was measured, and nothing else."""
+    steps = f"suites/test_four_steps.py::test_router_route[{CELL}]"
+    result = project.run(steps, faults=Faults(lose=lost_in_gateway))
+    assert result.parseoutcomes() == {"failed": 1}
+    result.stdout.fnmatch_lines(["gateway took it from eth2.10*did not send it out of eth2.20"])
+    for line in ("*steps = FourSteps*", "*assert agree, said*"):
+        result.stdout.no_fnmatch_line(line)
+    quiet(result)
+
+
 def test_one_wrong_cell_fails_alone(project: Project) -> None:
     """A fault of one cell leaves every other cell proved."""
     project.run("suites/test_cross_vlan.py", faults=Faults(lose=lost_in_gateway))
