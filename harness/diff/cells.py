@@ -13,6 +13,7 @@ CALLED = {
     "vlan": "802.1Q tag", "ttl": "TTL",
 }  # fmt: skip
 """What of a hop is compared; when it was seen is not."""
+ENDS = ("src_ip", "dst_ip")
 
 
 def cells(old: Iterable[Document], new: Iterable[Document]) -> tuple[Change, ...]:
@@ -37,9 +38,18 @@ def _changes(old: Document, new: Document) -> Iterator[Change]:
         yield Change("cell", "expected", old["expected"], new["expected"])
     if old["seen_source"] != new["seen_source"]:
         yield Change("path", "source seen", str(old["seen_source"]), str(new["seen_source"]))
-    for what, was, now in dict.fromkeys(_hops(old["path"], new["path"])):
+    for what, was, now in dict.fromkeys(_hops(_path(old), _path(new))):
         if (what, was, now) != ("address", old["seen_source"], new["seen_source"]):
             yield Change("path", what, was, now)
+
+
+def _path(cell: Document) -> list[Document]:
+    """The hops. A probe of NDP is sent from an address of its own, another one each time."""
+    hops: list[Document] = cell["path"]
+    if cell["probe"] != "ndp" or not hops:
+        return hops
+    own = {hops[0]["src_ip"]: "the probe's own"}
+    return [{**hop, **{key: own.get(hop[key], hop[key]) for key in ENDS}} for hop in hops]
 
 
 def _told(old: Document, new: Document) -> Change:

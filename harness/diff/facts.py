@@ -48,8 +48,12 @@ def route(parsed: dict[str, Any]) -> Facts:
 
 
 def neighbours(parsed: list[dict[str, Any]]) -> Facts:
-    """Which MAC each address has; not how old an entry is, nor one that nobody answered."""
-    return {str(one["address"]): str(one["mac"]) for one in parsed if one["mac"]}
+    """Which MAC each address has; not how old an entry is, nor one that nobody answered.
+
+    Link-local ones come of a MAC, or are the address that a probe of NDP had for itself.
+    """
+    known = {str(one["address"]): str(one["mac"]) for one in parsed if one["mac"]}
+    return {address: mac for address, mac in known.items() if not address.startswith("fe80:")}
 
 
 def firewall(parsed: list[dict[str, Any]]) -> Facts:

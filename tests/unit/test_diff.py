@@ -80,6 +80,23 @@ def test_paths() -> None:
     ]
 
 
+@pytest.mark.parametrize("probe", ["ndp", "icmp6"])
+def test_the_address_that_a_probe_has_for_itself(probe: str) -> None:
+    """A probe of NDP takes another one in each run; whom it asks for is compared all the same."""
+
+    def asked(own: str, wanted: str) -> dict[str, Any]:
+        path = (hop("host1", "out", src_ip=own, dst_ip=wanted),
+                hop("host1", src_ip=wanted, dst_ip=own))  # fmt: skip
+        return of(failed(cell("bbox1", "bbox3", probe), path=path))
+
+    old = asked("fe80::1", "2001:db8::1")
+    own = [("changed", "path", "address", "fe80::1", "fe80::2")]
+    assert changes(old, asked("fe80::2", "2001:db8::1")) == ([] if probe == "ndp" else own)
+    wanted = ("changed", "path", "address", "2001:db8::1", "2001:db8::2")
+    assert wanted in changes(old, asked("fe80::2", "2001:db8::2"))
+    assert changes(of(failed(cell("bbox1", "bbox3", probe), path=())), old)[0][2] == "way"
+
+
 def test_what_was_expected_and_seen() -> None:
     """The source that a destination sees is told once, not as a hop's as well."""
     old, new = of(BAD), of(BAD)
@@ -158,6 +175,7 @@ ROWS: dict[str, tuple[str, Any, Any, list[tuple[str, str, str]]]] = {
         [("neighbours: 172.16.10.1", "02:00:00:00:00:01", "02:00:00:00:00:02")],
     ),
     "one that does not answer": ("neighbours", [], [NEIGHBOUR | {"mac": None}], []),
+    "one of a link only": ("neighbours", [], [NEIGHBOUR | {"address": "fe80::1"}], []),
     "a rule": (
         "firewall", [POLICY], [POLICY | {"policy": "DROP"}, RULE, RULE],
         [("firewall: filter FORWARD", "-", "policy DROP; -A FORWARD -j DROP; -A FORWARD -j DROP")],
