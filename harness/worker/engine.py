@@ -28,13 +28,18 @@ INSTALLED = "/var/lib/docker"
 COVERED = ("/etc", "/opt")
 """What engines write to outside of their own folders (20.10: /etc/docker/key.json,
 /opt/containerd)."""
+SECURITY = "/sys/kernel/security"
+"""Where a kernel says that it has AppArmor. Covered, no engine loads a profile of its own into the
+machine's kernel, nor ends because there is no apparmor_parser to do it."""
 MASKED = "modprobe"
 """dockerd runs it for br_netfilter, and a kernel module is the machine's."""
 HANDS_OFF = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false")
 """Of an engine that is there to carry endpoints."""
-DEADLINE_S = 30.0
-"""An engine answers in 0.3 to 1.5 s."""
+DEADLINE_S = 120.0
+"""An engine answers in 0.3 to 1.5 s; on an emulated machine the two of a lab in half a minute, and
+in more where other programs are busy."""
 STEP_S = 0.005
+MS_RDONLY = 1
 MS_BIND = 4096
 """<linux/mount.h>."""
 
@@ -81,7 +86,7 @@ def start(node: str, program: str, bridge: str = "") -> None:
     """Start a host's engine, and do not wait for it; `bridge` as `command` has it."""
     if not os.path.isdir(DIRECTORY):
         _cover()
-    os.mkdir(os.path.join(DIRECTORY, node))
+    os.makedirs(path(node, "tmp"))
     with open(path(node, "daemon.json"), "w", encoding="ascii") as file:
         file.write("{}")
     if bridge:
@@ -97,8 +102,10 @@ def _launch(node: str, program: str, bridge: str) -> None:
     if bridge:
         places.insert(0, path(node, "iptables"))
     found = os.pathsep.join([*places, os.environ.get("PATH", os.defpath)])
-    # `container` has it load no AppArmor profile into the machine's kernel.
-    environment = {**os.environ, "PATH": found, "container": "harness"}
+    # runc has files of its own in either, and neither may be there and writable: of the machine's
+    # /run the lab has nothing, and a virtual machine's /tmp is read-only.
+    own_files = dict.fromkeys(("TMPDIR", "XDG_RUNTIME_DIR"), path(node, "tmp"))
+    environment = {**os.environ, "PATH": found, **own_files}
     argv, mounts = command(node, program, bridge), libraries.mounts(node, program)
     if mounts is not None:
         argv = ["nsenter", f"--mount=/proc/self/fd/{mounts}", *argv]
@@ -203,6 +210,8 @@ def _cover() -> None:
         os.makedirs(work)
         options = f"lowerdir={folder},upperdir={upper},workdir={work}"
         _mount("overlay", folder, "overlay", 0, options)
+    if os.path.isdir(SECURITY):
+        _mount("tmpfs", SECURITY, "tmpfs", MS_RDONLY, "")
     masked = shutil.which(MASKED)
     nothing = shutil.which("true")
     if masked and nothing:

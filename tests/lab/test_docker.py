@@ -75,6 +75,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+def test_folders_of_whoever_runs_it_are_not_the_engines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session's folder below /run, which a lab has not: runc would have its files there."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/0")
+    found = report(tmp_path, "--lab-backend", "docker", "--lab-stage", "isolated")
+    assert found["run"]["exit"] == "pass"
+
+
 def reading(run: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     """What was read of both hosts, entries in one list."""
     names = [f"routed/{host}/{kind}/after" for host in ("host1", "host2")]
