@@ -32,8 +32,8 @@ class Backend:
     image: str = ""
     """What `images.find` takes: an image's name, or a file that `docker save` wrote."""
 
-    def kind(self, topology: Topology) -> EndpointKind:
-        """How to make a topology's endpoints.
+    def kind(self, topology: Topology, *, own_kernel: bool = True) -> EndpointKind:
+        """How to make a topology's endpoints, on this machine's own kernel or on another.
 
         InputError if the options or the topology do not fit, Unsupported if the machine lacks an
         engine.
@@ -45,7 +45,7 @@ class Backend:
             raise InputError(f"--backend ssh is for `{RUN}`; what stands there, `ssh` enters")
         if self.name == "docker":
             programs = self._programs("--backend docker needs root, as Docker's engine does")
-            made = self._docker(topology, programs)
+            made = self._docker(topology, programs, own_kernel=own_kernel)
         elif self.image or (self.engines and not routers):
             raise InputError(f"{SHOWN} are for --lab-backend docker")
         elif routers:
@@ -67,13 +67,15 @@ class Backend:
             raise InputError("--lab-image is for containers, and this topology has none")
         return made
 
-    def _docker(self, topology: Topology, programs: tuple[str, ...]) -> EndpointKind:
+    def _docker(
+        self, topology: Topology, programs: tuple[str, ...], *, own_kernel: bool
+    ) -> EndpointKind:
         """Containers, of an image that is looked for when it is known that they can be made."""
         from harness import doctor
 
         made = DockerEndpoints(programs)
         made.refuse(topology)
-        for vlan in topology.vlans:
+        for vlan in topology.vlans if own_kernel else ():
             if made.makes_parent(vlan) and doctor.ask_kernel()["vlan"][0] != "8021q":
                 raise Unsupported(
                     f"VLAN {vlan.id} says `parent: engine`, and an engine makes "

@@ -54,7 +54,10 @@ class Lab:
         machine: Machine,
         topology_text: str = "",
         endpoints: plan.EndpointKind | None = None,
+        *,
+        watched: bool = True,
     ) -> None:
+        """Start its worker. `watched` is whether something of its engines could outlive it here."""
         self.topology, self.topology_text = topology, topology_text
         self._endpoints = endpoints or NamespaceEndpoints()
         self.stage: Stage | None = None
@@ -65,7 +68,7 @@ class Lab:
         """What could not be taken back."""
         self._worker = machine.start()
         self._look = Look()
-        self._may_change = True
+        self._may_change, self._watched = True, watched
 
     @classmethod
     def attached(cls, machine: Machine, *, facts: bool = True) -> Lab:
@@ -95,7 +98,7 @@ class Lab:
         Unsupported if no step of its kind could be carried out here.
         """
         self._worker.call(calls.prepare)
-        if self.every_engine:
+        if self.every_engine and self._watched:
             control_groups.watch(self._worker.call(of_containers.control_group))
         self._apply(plan.build(self.topology, self._endpoints))
         self.facts = {**self._worker.call(calls.facts), "engines": self._versions()}

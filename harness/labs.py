@@ -50,16 +50,18 @@ def private(path: str, backend: Backend = NETNS, kernel: str | None = None) -> S
     """
     text = topology.text(path)
     read = topology.parse(text, path)
-    kind = backend.kind(read)
+    kind = backend.kind(read, own_kernel=kernel is None)
     virtual = None
     if kernel is not None:
         from harness import kernels
         from harness.machines.vm import VirtualMachine
 
-        virtual = VirtualMachine(kernels.find(kernel))
+        engines = kind.engines(read) or read.engines
+        carries = VirtualMachine.with_engines if engines else VirtualMachine
+        virtual = carries(kernels.find(kernel))
 
     def build() -> Lab:
-        lab = Lab(read, virtual or PrivateMachine(), text, kind)
+        lab = Lab(read, virtual or PrivateMachine(), text, kind, watched=virtual is None)
         try:
             lab.build()
         except BaseException:

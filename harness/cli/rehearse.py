@@ -21,7 +21,7 @@ from harness.defaults import STAGES, default_topology, suites
 BACKENDS = ("netns", "docker")
 """Those of labs that fit into a virtual machine."""
 DEADLINE_S = 1800
-"""Emulated on a busy machine a run of all stages takes five minutes."""
+"""Emulated on a busy machine a run of all stages takes five minutes, with engines ten."""
 USAGE = 2
 UNTESTABLE = 125
 

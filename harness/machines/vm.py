@@ -33,8 +33,11 @@ RELAY = Path(__file__).with_name("vm_relay.py")
 BOOT_S, SILENCE_S = 120, 120
 """How long a machine may take until it is up, and for an answer. Emulated, where other programs are
 busy, it takes some 30 s, and the longest answer is that of a lab that is built: as long."""
+ENGINES_SILENCE_S = 480
+"""The same of a lab with engines, which takes 80 s to build, emulated, where nothing else runs."""
 KVM_S = 20
-MEMORY = "1G"
+MEMORY, ENGINES_MEMORY = "1G", "2G"
+"""Engines have their data in memory as well: half of it is a tmpfs's."""
 CONSOLE = "console"
 QEMU = {"x86_64": "qemu-system-x86_64", "aarch64": "qemu-system-aarch64"}
 INSTALLS = "`scripts/setup kernels` installs it"
@@ -44,17 +47,28 @@ class VirtualMachine:
     """See Machine. What its kernel said stays to be asked for when it is gone."""
 
     def __init__(
-        self, kernel: Kernel, *, boot_s: float = BOOT_S, silence_s: float = SILENCE_S
+        self,
+        kernel: Kernel,
+        *,
+        boot_s: float = BOOT_S,
+        silence_s: float = SILENCE_S,
+        memory: str = MEMORY,
     ) -> None:
         self.kernel, self._boot_s, self._silence_s = kernel, boot_s, silence_s
+        self._memory = memory
         self._began = self._up = False
         self._taint = (0, 0)
         self.console = ""
         """All that the console said, once the machine is gone."""
 
+    @classmethod
+    def with_engines(cls, kernel: Kernel) -> VirtualMachine:
+        """One in which container engines can run."""
+        return cls(kernel, silence_s=ENGINES_SILENCE_S, memory=ENGINES_MEMORY)
+
     def start(self) -> Worker:
         """See Machine. Unsupported where a program is missing, MachineError if it does not boot."""
-        virtme, folder = _virtme(self.kernel), Folder()
+        virtme, folder = _virtme(self.kernel, self._memory), Folder()
         self._began = True
         relay = [sys.executable, str(RELAY), folder.path, f"{self._boot_s:g}"]
         command = [OWN_SESSION, *holder.namespaces_command(), *relay, *virtme, "--"]
@@ -137,7 +151,7 @@ class _Inside(MitogenWorker):
             ended(taint, silent=self.silent)
 
 
-def _virtme(kernel: Kernel) -> list[str]:
+def _virtme(kernel: Kernel, memory: str) -> list[str]:
     """The command that boots a kernel, up to what it is to run."""
     architecture = os.uname().machine
     qemu = QEMU.get(architecture)
@@ -154,7 +168,7 @@ def _virtme(kernel: Kernel) -> list[str]:
     booted = ["--kdir" if tree else "--kimg", str(kernel.image), "--mods=auto"]
     accelerated = [] if not tree and kvm_works(qemu, kernel.image) else ["--disable-kvm"]
     return [
-        virtme, *booted, *accelerated, "--root", "/", "--memory", MEMORY, "--cpus", "1",
+        virtme, *booted, *accelerated, "--root", "/", "--memory", memory, "--cpus", "1",
         "--force-9p", "--show-boot-console", "--kopt", "ignore_loglevel",
     ]  # fmt: skip
 

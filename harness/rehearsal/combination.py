@@ -14,8 +14,8 @@ RUNNING = "running"
 """What a rehearsal calls the kernel of this machine, on which a lab needs no virtual machine."""
 RUN_MIB = 400
 """Memory of one run without a virtual machine: pytest, its worker, the engines of the lab."""
-MACHINE_MIB = 1536
-"""Memory of one virtual machine, what emulates it included."""
+MACHINE_MIB, ENGINES_MIB = 1536, 2560
+"""Memory of one virtual machine, and of one with engines, what emulates it included."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,14 @@ def at_once(runs: Iterable[Combination], cores: int, free_mib: int) -> int:
 
     A run keeps a core busy, a virtual machine as well; `free_mib` is memory that nobody uses.
     """
-    needs = [RUN_MIB + (0 if one.kernel == RUNNING else MACHINE_MIB) for one in runs]
+    needs = [RUN_MIB + _machine_mib(one) for one in runs]
     return max(1, min(len(needs), cores, free_mib // max(needs, default=RUN_MIB)))
+
+
+def _machine_mib(run: Combination) -> int:
+    if run.kernel == RUNNING:
+        return 0
+    return ENGINES_MIB if run.backend == "docker" else MACHINE_MIB
 
 
 def arguments(run: Combination, suites: str, reports: str, more: Sequence[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from harness.causes import Cause, Code
 from harness.errors import InputError
 from harness.flow import Family, Ruling, Stage, Verdict
 from harness.rehearsal.combination import (
+    ENGINES_MIB,
     MACHINE_MIB,
     RUN_MIB,
     RUNNING,
@@ -121,22 +122,24 @@ def test_engines_are_columns_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kernels", "cores", "free_mib", "wanted"),
+    ("kernels", "backend", "cores", "free_mib", "wanted"),
     [
-        ((RUNNING,) * 4, 2, 10_000, 2),
-        ((RUNNING,) * 4, 8, 10_000, 4),
-        ((RUNNING,) * 4, 8, 3 * RUN_MIB, 3),
-        (("6.1",) * 4, 8, 3 * RUN_MIB, 1),
-        (("6.1", RUNNING), 8, 2 * (RUN_MIB + MACHINE_MIB), 2),
-        ((RUNNING,), 1, 0, 1),
-        ((), 4, 4000, 1),
+        ((RUNNING,) * 4, "netns", 2, 10_000, 2),
+        ((RUNNING,) * 4, "netns", 8, 10_000, 4),
+        ((RUNNING,) * 4, "docker", 8, 3 * RUN_MIB, 3),
+        (("6.1",) * 4, "netns", 8, 3 * RUN_MIB, 1),
+        (("6.1", RUNNING), "netns", 8, 2 * (RUN_MIB + MACHINE_MIB), 2),
+        (("6.1", RUNNING), "docker", 8, 2 * (RUN_MIB + MACHINE_MIB), 1),
+        (("6.1", RUNNING), "docker", 8, 2 * (RUN_MIB + ENGINES_MIB), 2),
+        ((RUNNING,), "netns", 1, 0, 1),
+        ((), "netns", 4, 4000, 1),
     ],
 )
 def test_as_many_at_once_as_the_machine_carries(
-    kernels: tuple[str, ...], cores: int, free_mib: int, wanted: int
+    kernels: tuple[str, ...], backend: str, cores: int, free_mib: int, wanted: int
 ) -> None:
     """By cores and memory, of which a virtual machine takes most; one in any case."""
-    assert at_once(combinations(kernels, LAB, ["netns"]), cores, free_mib) == wanted
+    assert at_once(combinations(kernels, LAB, [backend]), cores, free_mib) == wanted
 
 
 def test_what_pytest_is_given() -> None:

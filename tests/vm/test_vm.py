@@ -26,13 +26,13 @@ DEADLINE_S = 400
 pytestmark = pytest.mark.usefixtures("machines")
 
 
-def run(*options: str) -> tuple[dict[str, Any], Path, str]:
+def run(*options: str, deadline_s: int = DEADLINE_S) -> tuple[dict[str, Any], Path, str]:
     """A run's report, its folder, and what it printed."""
     folder = Path(tempfile.mkdtemp())
     argv = [sys.executable, "-m", "pytest", "suites", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*argv, *options, "--lab-reports", str(folder)],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=DEADLINE_S,
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=deadline_s,
     )  # fmt: skip
     latest = folder / "latest"
     report = json.loads((latest / "report.json").read_text()) if latest.exists() else {}
