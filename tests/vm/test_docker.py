@@ -27,7 +27,7 @@ pytestmark = [
 def kernels_of(engines: dict[str, Any]) -> set[str]:
     """The kernel that each engine says it runs on, in every reading of it."""
     return {
-        one["parsed"]["KernelVersion"]
+        one["parsed"]["info"]["KernelVersion"]
         for one in engines["evidence"].values()
         if one["kind"] == "docker-engine" and one["node"] in ENGINES
     }
