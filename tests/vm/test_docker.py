@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.usefixtures("machines"),
     pytest.mark.skipif(
         not os.environ.get("HARNESS_NIGHTLY"),
-        reason="engines in an emulated machine, some 5 minutes; HARNESS_NIGHTLY=1 runs it",
+        reason="engines in an emulated machine, some 8 minutes; HARNESS_NIGHTLY=1 runs it",
     ),
 ]
 
