@@ -84,6 +84,23 @@ def test_folders_of_whoever_runs_it_are_not_the_engines(
     assert found["run"]["exit"] == "pass"
 
 
+def test_an_engine_that_gave_up_on_its_containerd_is_started_again(tmp_path: Path) -> None:
+    """As where others keep the CPU: it ends once on each host, with what dockerd says then."""
+    engine, gone = tmp_path / "dockerd", tmp_path / "gone"
+    gone.mkdir()
+    said = "failed to start containerd: timeout waiting for containerd to start"
+    own = shutil.which("dockerd", path=doctor.search_path())
+    engine.write_text(
+        f"#!/bin/sh\nonce={gone}/$(readlink /proc/self/ns/net)\n"
+        f'[ -e "$once" ] || {{ touch "$once"; echo {said}; exit 1; }}\nexec {own} "$@"\n'
+    )
+    engine.chmod(0o755)
+    asked = ("--lab-backend", "docker", "--lab-stage", "isolated", "--lab-engine", str(engine))
+    found = report(tmp_path / "reports", *asked)
+    assert found["run"]["exit"] == "pass"
+    assert len(list(gone.iterdir())) == len(found["run"]["engines"])
+
+
 def reading(run: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     """What was read of both hosts, entries in one list."""
     names = [f"routed/{host}/{kind}/after" for host in ("host1", "host2")]
