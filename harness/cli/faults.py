@@ -19,6 +19,7 @@ def faults(name: str | None, as_json: bool) -> None:  # noqa: FBT001 - click cal
     With a name, or --json: how it is injected and undone, and what is predicted of every cell.
     """
     from harness.faults.catalogue import FAULTS
+    from harness.faults.fault import OWN_KERNEL
     from harness.faults.listing import entry, lines
 
     chosen = [fault for fault in FAULTS if name in (None, fault.name)]
@@ -31,7 +32,8 @@ def faults(name: str | None, as_json: bool) -> None:  # noqa: FBT001 - click cal
     else:
         width = max(len(fault.name) for fault in chosen)
         for fault in chosen:
-            click.echo(f"{fault.name:{width}}  {fault.sentence}")
+            where = f" ({OWN_KERNEL})" if fault.machine else ""
+            click.echo(f"{fault.name:{width}}  {fault.sentence}{where}")
 
 
 VERBS = (faults,)

@@ -25,6 +25,8 @@ OUT = ("output", "postrouting", "egress")
 THROUGH = ("ingress", "prerouting", "forward", "postrouting", "egress")
 BRIDGED = ("prerouting", "forward", "postrouting")
 DEFAULT_ACCEPT = "ACCEPT"
+ROOM_FOR_FLOWS = 65536
+"""What a kernel with more than 1 GiB of memory takes by itself (nf_conntrack-sysctl.rst)."""
 OWN_HOOKS = {"input": Code.INPUT_DROP, "output": Code.OUTPUT_DROP}
 """Of a node's own packets, as against those that it passes on."""
 
@@ -216,13 +218,13 @@ def exhausted(scene: Scene) -> Finding | None:
         message = f"{node} tracks {said['count']} flows of at most {said['max']}: new ones are lost"
         key = "net.netfilter.nf_conntrack_max"
         return Finding(
-            Code.CONNTRACK_FULL, node, key, message, f"sysctl -w {key}={2 * int(said['max'])}",
-            shown,
+            Code.CONNTRACK_FULL, node, key, message, f"sysctl -w {key}={ROOM_FOR_FLOWS}", shown,
         )  # fmt: skip
-    if counters.get("arp_cache.table_fulls", 0) > 0:
-        key = "net.ipv4.neigh.default.gc_thresh3"
-        count = counters["arp_cache.table_fulls"]
-        message = f"the kernel's neighbour table was full {count} times"
+    table, version = ("ndisc_cache", 6) if scene.is_ipv6 else ("arp_cache", 4)
+    count = counters.get(f"{table}.table_fulls", 0)
+    if count:
+        key = f"net.ipv{version}.neigh.default.gc_thresh3"
+        message = f"the kernel's neighbour table of IPv{version} was full {count} times"
         shown = state.cite(node, "counters")
         return Finding(Code.NEIGHBOUR_OVERFLOW, node, key, message, f"sysctl -w {key}=8192", shown)
     return None

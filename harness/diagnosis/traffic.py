@@ -19,7 +19,7 @@ OF_KIND: tuple[tuple[Code, str, set[str]], ...] = (
     (Code.ARP_FILTERED, "ARP", {"arp"}),
     (Code.NDP_FILTERED, "neighbour discovery", {"ndp"}),
     (Code.BROADCAST_LOST_TO_MACVLAN, "broadcasts", {"arp", "broadcast"}),
-    (Code.MULTICAST_LOST_TO_MACVLAN, "multicast", {"multicast"}),
+    (Code.MULTICAST_LOST_TO_MACVLAN, "multicast", {"ndp", "multicast"}),
 )
 """What is lost where nothing else is."""
 LAYER4 = {"icmp", "tcp", "udp"}

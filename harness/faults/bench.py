@@ -16,6 +16,7 @@ from harness.endpoints.containers import lifecycle
 from harness.errors import MachineError, Unsupported
 from harness.faults.change import PYTHON, Command
 from harness.faults.fault import Fault
+from harness.faults.of_machines import MACHINE_NET
 from harness.faults.predict import cells, path_of, predict
 from harness.faults.tried import Tried
 from harness.flow import Cell, Stage, Verdict
@@ -34,17 +35,26 @@ DOCKER = re.compile(r"\bdocker\b(?= [a-z])")
 """The program, where a fix runs it."""
 SYSTEMCTL = "systemctl"
 """Engines of a lab are the worker's, and no service: what this would do with them it does."""
+OF_MACHINE = re.compile(
+    r"sysctl -w net\.(ipv[46]\.neigh\.default\.gc_thresh|netfilter\.nf_conntrack_max)"
+)
+"""A fix of what the kernel sets for all namespaces, in the machine's own."""
 ANEW = ("index", "parent_index")
 """What of a link is another when it was deleted and made again; of the far end of a sub-interface
 that is no 802.1Q link (`vlan20`) its MAC address as well."""
 
 
 class Bench:
-    """A private lab of a topology, in one stage, on which faults are tried."""
+    """A private lab of a topology, in one stage, on which faults are tried.
 
-    def __init__(self, topology: str, stage: Stage, backend: str = "netns") -> None:
+    It is on a kernel as `labs.private` has it.
+    """
+
+    def __init__(
+        self, topology: str, stage: Stage, backend: str = "netns", kernel: str | None = None
+    ) -> None:
         self._cells = cells(topology, stage)
-        self.lab = labs.private(path_of(topology), Backend(backend)).open()
+        self.lab = labs.private(path_of(topology), Backend(backend), kernel).open()
         try:
             self.lab.enter(stage)
             self._before = self._green()
@@ -144,6 +154,8 @@ class Bench:
         """A command as it is given from here: to the lab's engine, by this interpreter."""
         if fix.startswith("docker "):
             return DOCKER.sub(f"docker --host {_engine(node)}", fix)
+        if OF_MACHINE.match(fix):
+            return f"nsenter --net={MACHINE_NET} {fix}"
         return fix.replace(f"{PYTHON} -m ", f"{sys.executable} -m ")
 
     def _still_red(self, red: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from harness.errors import Unsupported
 from harness.faults.bench import Bench
-from harness.faults.fault import Fault
+from harness.faults.fault import OWN_KERNEL, Fault
 from harness.faults.trial import Trial, trial
 from harness.faults.tried import Tried
 from harness.flow import Stage
@@ -26,7 +26,8 @@ class Benches:
     The thread that starts a lab must outlive it, because the lab ends with it (prctl(2)).
     """
 
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(self, threads: int = 1, kernel: str | None = None) -> None:
+        self._kernel = kernel
         self._wanted: SimpleQueue[tuple[Fault, Find, Future[Any]] | None] = SimpleQueue()
         self._threads = [Thread(target=self._work, daemon=True) for _ in range(threads)]
         for thread in self._threads:
@@ -55,7 +56,7 @@ class Benches:
         return promised
 
     def _work(self) -> None:
-        seat = _Seat()
+        seat = _Seat(self._kernel)
         for fault, find, promised in iter(self._wanted.get, None):
             try:
                 promised.set_result(seat.found(fault, find))
@@ -65,18 +66,21 @@ class Benches:
 
 
 class _Seat:
-    """The bench of a thread."""
+    """The bench of a thread, on a kernel or this machine's."""
 
-    def __init__(self) -> None:
+    def __init__(self, kernel: str | None) -> None:
+        self._kernel = kernel
         self._place: Place | None = None
         self._bench: Bench | None = None
 
     def found(self, fault: Fault, find: Find) -> Any:
-        """What is found of a fault, where it belongs."""
+        """What is found of a fault, where it belongs; Unsupported if that is not here."""
+        if fault.machine and self._kernel is None:
+            raise Unsupported(f"{fault.name} {OWN_KERNEL}")
         place = fault.topology, fault.stage, fault.backend
         if self._bench is None or place != self._place:
             self.end()
-            self._place, self._bench = place, Bench(*place)
+            self._place, self._bench = place, Bench(*place, self._kernel)
         try:
             found = find(self._bench, fault)
         except Unsupported:

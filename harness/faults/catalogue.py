@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from harness.faults import of_docker, of_links, of_others, of_proof, of_routers, of_routes
+from harness.faults import (
+    of_docker,
+    of_links,
+    of_machines,
+    of_others,
+    of_proof,
+    of_routers,
+    of_routes,
+)
 from harness.faults.benign import BENIGN
 from harness.faults.fault import Fault
 from harness.faults.pairs import pairs
@@ -14,6 +22,7 @@ SINGLE: tuple[Fault, ...] = (
     *of_others.FAULTS,
     *of_proof.FAULTS,
     *of_docker.FAULTS,
+    *of_machines.FAULTS,
 )
 PAIRS = pairs(SINGLE)
 FAULTS: tuple[Fault, ...] = (*SINGLE, *PAIRS, *BENIGN)

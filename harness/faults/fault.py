@@ -10,6 +10,8 @@ from harness.flow import Ruling, Stage
 
 TUTORIAL = "macvlan-two-host"
 
+OWN_KERNEL = "needs a virtual machine: `pytest suites/faults --lab-kernel 6.1`"
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -30,6 +32,8 @@ class Fault:
     """The VLAN datapath that it takes; any where empty."""
     mended: bool = True
     """Whether the fix that is printed mends it; else none is: no reading says who does it."""
+    machine: bool = False
+    """Whether it is of the kernel itself, and takes one of its own: a virtual machine."""
     parts: tuple[Fault, ...] = ()
     """Of a pair: the two faults."""
 

@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 from harness.faults.change import Command
-from harness.faults.fault import Fault
+from harness.faults.fault import OWN_KERNEL, Fault
 from harness.faults.predict import predict
 from harness.flow import Ruling
 
@@ -22,6 +22,7 @@ def entry(fault: Fault) -> dict[str, Any]:
         "topology": fault.topology,
         "backend": fault.backend,
         "stage": str(fault.stage),
+        "machine": fault.machine,
         "causes": [str(code) for code in fault.causes],
         "steady": fault.steady,
         "cells": [
@@ -51,6 +52,7 @@ def lines(fault: Fault) -> list[str]:
     return [
         f"{fault.name}: {fault.sentence}",
         where,
+        *([OWN_KERNEL] if fault.machine else []),
         *(f"inject  {one}" for one in found["inject"]),
         *(f"undo    {one}" for one in found["undo"]),
         f"cause   {cause}",

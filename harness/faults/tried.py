@@ -30,11 +30,22 @@ class Tried:
     def wrong(self) -> tuple[str, ...]:
         """The cells that are not as predicted."""
         if not self.fault.steady:
-            return () if self.red else ("nothing turned red",)
+            if not self.red:
+                return ("nothing turned red",)
+            return self._beyond if self.fault.machine else ()
         return tuple(
             f"{name}: predicted {ruling}, found {self.rulings.get(name)}"
             for name, ruling in self.prediction.rulings.items()
             if self.rulings.get(name) is not ruling
+        )
+
+    @property
+    def _beyond(self) -> tuple[str, ...]:
+        """The cells that are not green and should be, where it is left open which are not."""
+        return tuple(
+            f"{name}: predicted {Ruling.PASS}, found {ruling}"
+            for name, ruling in self.rulings.items()
+            if ruling is not Ruling.PASS and name not in self.prediction.red
         )
 
     @property

@@ -21,6 +21,9 @@ NEW_ROOT = "/mnt"
 CACHED = "trans=virtio,version=9p2000.L,access=any,cache=loose,msize=512000"
 MS_RDONLY, MS_BIND, MS_REC = 1, 4096, 16384
 """<linux/mount.h>."""
+MACHINE_NET = Path("/dev/machine-net")
+"""The machine's own network namespace, kept as ip-netns(8) keeps one: the worker has another, and
+some limits of a kernel are set there for all. Of what the worker sees, /dev can be written to."""
 WANTED = {
     "8021q": "register_vlan_dev",
     "macvlan": "macvlan_common_setup",
@@ -42,6 +45,8 @@ def main(name: str) -> NoReturn:
     missing = [module for module, function in unloaded.items() if function not in functions]
     for module in missing:
         Path("/dev/kmsg").write_text(f"harness: no module {module}\n", "ascii")
+    MACHINE_NET.touch()
+    _mount("/proc/self/ns/net", str(MACHINE_NET), "", MS_BIND, "")
     os.write(opened, READY)
     command = json.loads(_line(opened))
     for stream in (0, 1):

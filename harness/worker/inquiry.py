@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from harness.worker import ipsec, namespaces, netlink, process
+from harness.worker import ipsec, namespaces, neighbours, netlink, process
 
 NETLINK_NETFILTER = 12
 TABLE_GET = (10 << 8) | 1
@@ -239,9 +239,10 @@ def _counters(node: str) -> Parsed:
                     found.update(
                         {head + name: int(value) for name, value in zip(names[1:], values[1:])}
                     )
-        for name in ("arp_cache", "ndisc_cache", "nf_conntrack"):
-            for key, value in _per_cpu(f"/proc/thread-self/net/stat/{name}").items():
-                found[f"{name}.{key}"] = value
+        for key, value in _per_cpu("/proc/thread-self/net/stat/nf_conntrack").items():
+            found[f"nf_conntrack.{key}"] = value
+    for name, table in neighbours.tables(node).items():
+        found.update({f"{name}.{key}": value for key, value in table.items()})
     return found, "".join(f"{key} {value}\n" for key, value in found.items())
 
 
@@ -295,5 +296,5 @@ READERS: dict[str, tuple[str, Callable[[str], Parsed]]] = {
     "tc": ("tc qdisc show; tc filter show dev INTERFACE ingress", _traffic_control),
     "xfrm": ("ip xfrm policy show; ip xfrm policy getdefault", ipsec.policies),
     "macvlan": ("ip -details link show type macvlan", _macvlan),
-    "counters": ("nstat -az; cat /proc/net/stat/nf_conntrack", _counters),
+    "counters": ("nstat -az; conntrack -S; ip -statistics ntable show", _counters),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,15 @@ NEW, DELETE, GET = 28, 29, 30
 """RTM_NEWNEIGH, RTM_DELNEIGH and RTM_GETNEIGH of <linux/rtnetlink.h>."""
 DESTINATION, LINK_ADDRESS = 1, 2
 """NDA_DST and NDA_LLADDR."""
+GET_TABLE = 66
+TABLE_HEAD = bytes(4)
+"""RTM_GETNEIGHTBL, and `struct ndtmsg` with a family of none."""
+TABLE_NAME, THRESH3, CONFIG, STATISTICS = 1, 4, 5, 7
+"""NDTA_NAME, NDTA_THRESH3, NDTA_CONFIG and NDTA_STATS."""
+CONFIGURED = struct.Struct("=HHI")
+"""The head of `struct ndt_config`: lengths of a key and of an entry, and how many entries are."""
+COUNTED = struct.Struct("=11Q")
+"""`struct ndt_stats` up to ndts_table_fulls, its last (Linux 4.3)."""
 
 STATES = {
     0x01: "INCOMPLETE",
@@ -63,6 +73,23 @@ def flush(nodes: list[str]) -> None:
             entry = head + netlink.attribute(DESTINATION, address)
             with contextlib.suppress(FileNotFoundError):  # it went by itself meanwhile
                 netlink.request(node, socket.NETLINK_ROUTE, DELETE, entry)
+
+
+def tables(node: str) -> dict[str, dict[str, int]]:
+    """The kernel's tables by name: their entries, how many there may be, how often one was full.
+
+    They are of all namespaces together, and /proc says so in the machine's own only.
+    """
+    found = {}
+    for body in netlink.dump(node, socket.NETLINK_ROUTE, GET_TABLE, TABLE_HEAD):
+        table = netlink.attributes(body, len(TABLE_HEAD))
+        if STATISTICS in table:  # else it is an interface's parameters
+            found[table[TABLE_NAME].rstrip(b"\0").decode()] = {
+                "entries": CONFIGURED.unpack_from(table[CONFIG])[2],
+                "gc_thresh3": int.from_bytes(table[THRESH3], sys.byteorder),
+                "table_fulls": COUNTED.unpack_from(table[STATISTICS])[-1],
+            }
+    return found
 
 
 def age(node: str) -> None:

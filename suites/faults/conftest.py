@@ -13,6 +13,7 @@ from harness.faults.trial import Trial
 from harness.faults.tried import Tried
 
 LABS = 2
+"""On this machine's kernel; one on another, which takes a machine of its own."""
 TRIED = pytest.StashKey[list[Tried]]()
 TRIALS = pytest.StashKey[list[Trial]]()
 COUNT, FIRST = "RANDOM_FAULTS", "RANDOM_FAULTS_FIRST"
@@ -36,7 +37,8 @@ def promised(request):
     """What will be found of each fault that a selected test asks for."""
     if os.geteuid() != 0:
         pytest.skip("breaking labs needs root")
-    with Benches(LABS) as benches:
+    kernel = request.config.getoption("--lab-kernel")
+    with Benches(1 if kernel else LABS, kernel) as benches:
         asked = [
             (item.callspec.params[name], ask)
             for item in request.session.items

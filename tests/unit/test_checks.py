@@ -503,10 +503,11 @@ CASES: dict[str, tuple[Place, Change, Code, str, str, str]] = {
         AT_ROUTER, sysctl(GW, net__netfilter__nf_conntrack_count="8",
                           net__netfilter__nf_conntrack_max="8"),
         Code.CONNTRACK_FULL, GW, "net.netfilter.nf_conntrack_max",
-        "sysctl -w net.netfilter.nf_conntrack_max=16",
+        "sysctl -w net.netfilter.nf_conntrack_max=65536",
     ),
     "the neighbour table is full": (
-        AT_ROUTER, lambda readings: readings[GW, "counters"].update({"arp_cache.table_fulls": 3}),
+        AT_ROUTER, lambda readings: readings[GW, "counters"].update(
+            {"arp_cache.table_fulls": 3}),
         Code.NEIGHBOUR_OVERFLOW, GW, "net.ipv4.neigh.default.gc_thresh3",
         "sysctl -w net.ipv4.neigh.default.gc_thresh3=8192",
     ),
@@ -616,7 +617,8 @@ SELECTIVE: dict[str, tuple[set[tuple[str, ...]], set[tuple[str, ...]], Code | No
     "NDP": ({("20", "host", "ndp", SMALL)}, {("20", "host", "unicast", SMALL)}, Code.NDP_FILTERED),
     "broadcasts": ({("20", "host", "arp", SMALL), ("20", "host", "broadcast", SMALL)},
                    {("20", "host", "unicast", SMALL)}, Code.BROADCAST_LOST_TO_MACVLAN),
-    "multicast": ({("20", "host", "multicast", SMALL)}, {("20", "host", "unicast", SMALL)},
+    "multicast": ({("20", "host", "multicast", SMALL), ("20", "host", "ndp", SMALL)},
+                  {("20", "host", "unicast", SMALL)},
                   Code.MULTICAST_LOST_TO_MACVLAN),
     "large ones": ({("20", "host", "icmp", "large")}, {("20", "host", "icmp", SMALL)},
                    Code.MTU_MISMATCH),

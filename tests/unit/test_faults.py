@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 
 from harness.causes import Code, Diagnosis
+from harness.errors import Unsupported
+from harness.faults.benches import Benches
 from harness.faults.catalogue import BENIGN, FAULTS, PAIRS, SINGLE
 from harness.faults.change import PYTHON
 from harness.faults.example import example
-from harness.faults.fault import Prediction
+from harness.faults.fault import OWN_KERNEL, Prediction
 from harness.faults.grammar import drawn
 from harness.faults.listing import entry, lines
 from harness.faults.predict import built, cells, predict, shipped
@@ -21,8 +23,6 @@ from harness.flow import Ruling
 
 BY_NAME = {fault.name: fault for fault in FAULTS}
 NOT_INJECTED = {
-    Code.NEIGHBOUR_OVERFLOW: "no namespace may set gc_thresh3",
-    Code.CONNTRACK_FULL: "no namespace may set nf_conntrack_max",
     Code.MACHINE_UNREACHABLE: "no lab outlives it: tests/ssh/test_runs.py, test_machine_lost.py",
     Code.UNKNOWN: "is what is left",
 }
@@ -196,6 +196,22 @@ def test_unsteady_fault_needs_some_red_cell() -> None:
     assert tried(fault=unsteady, rulings=other, causes={"b": Code.L4_FILTERED}).right
     none = tried(fault=unsteady, rulings=dict.fromkeys("ab", Ruling.PASS))
     assert none.wrong == ("nothing turned red",)
+
+
+def test_what_a_machine_lacks_turns_no_other_cell_red() -> None:
+    """Who gets what room there is differs, but nobody else may want for it."""
+    limit = replace(FAULT, steady=False, machine=True)
+    assert tried(fault=limit).right
+    beyond = tried(fault=limit, rulings={"a": Ruling.FAIL, "b": Ruling.FAIL})
+    assert beyond.wrong == ("b: predicted pass, found fail",)
+
+
+def test_what_takes_a_kernel_of_its_own_is_refused_on_another() -> None:
+    """The reason is what is printed of a test that is skipped, and says how it is run."""
+    fault = BY_NAME["conntrack-full"]
+    assert OWN_KERNEL in lines(fault)
+    with Benches() as benches, pytest.raises(Unsupported, match="needs a virtual machine"):
+        benches.tried(fault).result()
 
 
 def test_example_is_of_the_diagnosis_that_explains_most() -> None:
