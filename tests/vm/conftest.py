@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from harness import kernels
+from harness import fetched, kernels
 from harness.machines.kernel import Kernel
 from harness.machines.vm import QEMU
 from tests.conftest import found
@@ -43,6 +44,14 @@ def newest(machines: None) -> Kernel:
     """The newest that Debian has."""
     del machines
     return _the("7.2")
+
+
+@pytest.fixture
+def beside() -> Iterator[Callable[[str], Path]]:
+    """Names folders for kernels of a test, where kernels are; what is in them is removed."""
+    place = fetched.cache("kernels") / f".test-{secrets.token_hex(4)}"
+    yield place.joinpath
+    shutil.rmtree(place)
 
 
 def _the(version: str) -> Kernel:
