@@ -27,6 +27,8 @@ CONFIGURED = struct.Struct("=HHI")
 COUNTED = struct.Struct("=11Q")
 """`struct ndt_stats` up to ndts_table_fulls, its last (Linux 4.3)."""
 
+_full_before: dict[str, int] = {}
+
 STATES = {
     0x01: "INCOMPLETE",
     0x02: "REACHABLE",
@@ -78,7 +80,8 @@ def flush(nodes: list[str]) -> None:
 def tables(node: str) -> dict[str, dict[str, int]]:
     """The kernel's tables by name: their entries, how many there may be, how often one was full.
 
-    They are of all namespaces together, and /proc says so in the machine's own only.
+    They are of all namespaces together, and /proc says so in the machine's own only. How often is
+    counted since the kernel booted, or since `begin`.
     """
     found = {}
     for body in netlink.dump(node, socket.NETLINK_ROUTE, GET_TABLE, TABLE_HEAD):
@@ -89,7 +92,16 @@ def tables(node: str) -> dict[str, dict[str, int]]:
                 "gc_thresh3": int.from_bytes(table[THRESH3], sys.byteorder),
                 "table_fulls": COUNTED.unpack_from(table[STATISTICS])[-1],
             }
+    for name, full in _full_before.items():
+        found[name]["table_fulls"] -= full
     return found
+
+
+def begin(node: str) -> None:
+    """Have what was full before the first sweep be no finding of any; see `tables`."""
+    if not _full_before:
+        found = {name: table["table_fulls"] for name, table in tables(node).items()}
+        _full_before.update(found)
 
 
 def age(node: str) -> None:
