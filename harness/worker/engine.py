@@ -41,6 +41,9 @@ DEADLINE_S = 120.0
 in more where other programs are busy."""
 TOO_SLOW = "timeout waiting for containerd to start"
 """What an engine ends with that has waited 15 s for its own containerd, as others kept the CPU."""
+SLOWER = 8 if os.cpu_count() == 1 else 1
+"""How much longer than usual an engine may be silent: on one CPU, which may be emulated, it waits
+for all else that runs there."""
 STEP_S, PART = 0.005, 50
 """It is asked anew after such a part of what was waited: where one CPU is emulated, to ask without
 pause takes from the engine what it starts with."""
@@ -92,7 +95,7 @@ def start(node: str, program: str, bridge: str = "") -> None:
 
     On a machine of one CPU it waits for those before: at once they would only delay each other.
     """
-    if os.cpu_count() == 1:
+    if SLOWER > 1:
         for other in _running:
             wait(other)
     if not os.path.isdir(DIRECTORY):

@@ -11,7 +11,7 @@ from harness.endpoints.containers.image import MADE_OF
 from harness.worker import engine
 from harness.worker import evidence as worker_evidence
 
-PATIENCE_S = 10
+PATIENCE_S = 10 * engine.SLOWER
 """An engine that has work to do answers in that time."""
 LOG = "docker-log"
 """The kind of reading that no engine is asked for."""

@@ -16,7 +16,7 @@ from harness.endpoints.containers import written
 from harness.endpoints.containers.client import connected
 from harness.worker import engine, namespaces, steps
 
-PATIENCE_S = 5
+PATIENCE_S = 5 * engine.SLOWER
 """An engine that takes a connection and says nothing for so long does not answer."""
 STOPPED, OFF_NETWORK = "container-not-running", "network-missing"
 """Codes of `harness causes`."""
