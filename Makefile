@@ -74,7 +74,7 @@ ifeq ($(ARGS),)
 	$(BIN)/coverage combine --quiet; \
 	$(BIN)/coverage report --include="$(PURE)" --fail-under=100 || \
 		{ echo "not every branch of the pure modules is tested"; status=1; }; \
-	$(BIN)/pytest tests/ --ignore tests/unit $(SPREAD) || status=$$?; \
+	$(BIN)/pytest tests/ --ignore tests/unit $(SPREAD) --durations=15 --durations-min=20 || status=$$?; \
 	$(MAKE) --no-print-directory lint || status=1; \
 	exit $$status
 else
