@@ -9,6 +9,7 @@ from harness.faults.change import Alter, Change, Lost
 from harness.faults.fault import Fault
 from harness.faults.filters import alters, lost_in, lost_out
 from harness.frame import Packet
+from harness.frame.ipv6 import ADVERTISEMENT
 from harness.testing.state import State
 
 MACHINE_NET = "/dev/machine-net"
@@ -24,6 +25,12 @@ def _limit(key: str, value: int, was: int, alter: Alter) -> Change:
 
 def _tracked(packet: Packet) -> bool:
     return packet.src_ip is not None and not packet.nd_target
+
+
+def _to_a_neighbour(packet: Packet) -> bool:
+    """Also an answer to who asks for an address: the kernel wants an entry of whom it answers."""
+    answers = packet.icmp_type == ADVERTISEMENT
+    return ":" in str(packet.src_ip) and (answers or not packet.nd_target)
 
 
 def _untracked() -> Alter:
@@ -58,10 +65,7 @@ FAULTS = (
     OfMachine(
         "neighbour-overflow-of-ipv6",
         "The kernel has room for no neighbour entry of IPv6.",
-        _limit(
-            "net.ipv6.neigh.default.gc_thresh3", 0, 1024,
-            _unresolved(lambda packet: _tracked(packet) and ":" in str(packet.src_ip)),
-        ),
+        _limit("net.ipv6.neigh.default.gc_thresh3", 0, 1024, _unresolved(_to_a_neighbour)),
         (Code.NEIGHBOUR_OVERFLOW,),
         topology="dual-stack",
     ),
