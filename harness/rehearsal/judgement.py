@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from harness.errors import BuildError, MachineError, WorkerFailed, WorkerLost
 from harness.kernel_log import NO_BOOT
 from harness.rehearsal.combination import Combination
 from harness.report.summary import clean, many
@@ -21,6 +22,8 @@ class Word(StrEnum):
     GOOD = "good"
 
 
+HARNESS_ERRORS = {one.__name__ for one in (BuildError, MachineError, WorkerLost, WorkerFailed)}
+"""What ends a lab before its cells are asked."""
 EXIT_CODES = {Word.GOOD: 0, Word.BAD: 1, Word.UNTESTABLE: 125}
 """As git-bisect(1) has them: 125 skips what cannot be tested."""
 
@@ -125,6 +128,15 @@ def sentence(output: str) -> str:
             if found and (not before or before.endswith(("Exit: ", "harness: "))):
                 return clean(after)
     return clean(next((line for line in reversed(lines) if line), "it ended without a word"))
+
+
+def broken(output: str) -> str:
+    """The harness's first error in what pytest printed: why nothing was asked; empty if none."""
+    for line in map(str.strip, output.splitlines()):
+        name, found, _ = line.partition(": ")
+        if found and name in HARNESS_ERRORS:
+            return clean(line)
+    return ""
 
 
 def folder_of(output: str) -> str:

@@ -16,7 +16,7 @@ from typing import IO
 
 from harness.errors import RunFolderError
 from harness.rehearsal.combination import Combination, arguments
-from harness.rehearsal.judgement import Rehearsed, folder_of, judge, sentence
+from harness.rehearsal.judgement import Rehearsed, broken, folder_of, judge, sentence
 from harness.report.folder import read_document
 
 GRACE_S = 30.0
@@ -127,6 +127,8 @@ def _read(run: Combination, code: int, printed: str, deadline_s: float) -> Rehea
     if not folder:
         return Rehearsed(run, late or sentence(printed), code)
     try:
-        return Rehearsed(run, late, code, folder, read_document(Path(folder)))
+        document = read_document(Path(folder))
     except RunFolderError as error:
         return Rehearsed(run, str(error), code)
+    why = late or ("" if document["cells"] else broken(printed))
+    return Rehearsed(run, why, code, folder, document)

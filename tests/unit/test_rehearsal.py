@@ -24,6 +24,7 @@ from harness.rehearsal.judgement import (
     Judgement,
     Rehearsed,
     Word,
+    broken,
     folder_of,
     judge,
     sentence,
@@ -359,6 +360,19 @@ def test_runs_that_have_nothing_in_common_are_not_compared() -> None:
 def test_the_sentence_of_a_run_without_a_report(printed: str, wanted: str) -> None:
     """The harness's own, pytest's, or the last line."""
     assert sentence(printed) == wanted
+
+
+@pytest.mark.parametrize(
+    ("printed", "wanted"),
+    [
+        ("E\n  BuildError: host1# dockerd: no overlay; modprobe overlay\nWorkerLost: gone\n",
+         "BuildError: host1# dockerd: no overlay; modprobe overlay"),
+        ("ValueError: BuildError: of somebody else\nBuildError\n", ""),
+    ],
+)  # fmt: skip
+def test_why_a_lab_was_asked_nothing(printed: str, wanted: str) -> None:
+    """The first of the harness's own errors."""
+    assert broken(printed) == wanted
 
 
 def test_the_folder_of_a_run_is_what_it_says_last() -> None:
