@@ -31,7 +31,7 @@ def test_what_is_no_kernel_cannot_be_tested(oldest: Kernel, tmp_path: Path) -> N
     """It does not boot; that is no kernel's fault that a bisection looks for."""
     del oldest
     image = tmp_path / "vmlinuz-none"
-    image.write_bytes(bytes(1 << 16))
+    image.write_bytes(b"no kernel")
     code, said = rehearse(str(image), reports=tmp_path)
     assert code == 125
     assert said["runs"][0]["judgement"] == "untestable"
