@@ -27,6 +27,7 @@ def connected(host: str, patience_s: float = DEADLINE_S) -> Iterator[Any]:
     try:
         import docker
         from requests.exceptions import RequestException
+        from urllib3.exceptions import HTTPError
     except (ImportError, SyntaxError, TypeError) as error:
         version = ".".join(map(str, sys.version_info[:2]))
         raise OSError(
@@ -41,7 +42,7 @@ def connected(host: str, patience_s: float = DEADLINE_S) -> Iterator[Any]:
         yield opened
     except docker.errors.APIError as error:
         raise OSError(f"the engine says: {error.explanation}") from error
-    except (docker.errors.DockerException, RequestException) as error:
+    except (docker.errors.DockerException, RequestException, HTTPError) as error:
         raise ConnectionError(f"no answer from the engine: {error}") from error
     finally:
         if opened is not None:
