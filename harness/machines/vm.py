@@ -53,9 +53,10 @@ class VirtualMachine:
         boot_s: float = BOOT_S,
         silence_s: float = SILENCE_S,
         memory: str = MEMORY,
+        cached: bool = True,
     ) -> None:
         self.kernel, self._boot_s, self._silence_s = kernel, boot_s, silence_s
-        self._memory = memory
+        self._memory, self._root = memory, "cached" if cached else "plain"
         self._began = self._up = False
         self._taint = (0, 0)
         self.console = ""
@@ -63,14 +64,17 @@ class VirtualMachine:
 
     @classmethod
     def with_engines(cls, kernel: Kernel) -> VirtualMachine:
-        """One in which container engines can run."""
-        return cls(kernel, silence_s=ENGINES_SILENCE_S, memory=ENGINES_MEMORY)
+        """One in which container engines can run.
+
+        Where files are kept in memory, their first `docker exec` gives no word for two minutes.
+        """
+        return cls(kernel, silence_s=ENGINES_SILENCE_S, memory=ENGINES_MEMORY, cached=False)
 
     def start(self) -> Worker:
         """See Machine. Unsupported where a program is missing, MachineError if it does not boot."""
         virtme, folder = _virtme(self.kernel, self._memory), Folder()
         self._began = True
-        relay = [sys.executable, str(RELAY), folder.path, f"{self._boot_s:g}"]
+        relay = [sys.executable, str(RELAY), folder.path, f"{self._boot_s:g}", self._root]
         command = [OWN_SESSION, *holder.namespaces_command(), *relay, *virtme, "--"]
 
         def connect(router: mitogen.master.Router) -> Any:

@@ -1,8 +1,8 @@
 """The first program of a virtual machine: becomes the worker that its controller asks for.
 
-`vm_guest.py NAME`: of a port of virtio-console, and of a file system over 9p. What comes first on
-the port is a line of JSON, the command; it is too long for a kernel's command line. The worker's
-own stream follows.
+`vm_guest.py NAME ROOT`: of a port of virtio-console, and of a file system over 9p, which is
+the root if ROOT is `cached`. What comes first on the port is a line of JSON, the command; it is
+too long for a kernel's command line. The worker's own stream follows.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ WANTED = {
 module of the name. There is another way without 8021q, but this kernel is asked what it has."""
 
 
-def main(name: str) -> NoReturn:
+def main(name: str, root: str) -> NoReturn:
     """Open the port, say so, and become the command that is asked for."""
-    _cached_root(name)
+    if root == "cached":
+        _cached_root(name)
     _load("virtio_console")
     opened = os.open(_port(name), os.O_RDWR)
     unloaded = {module: function for module, function in WANTED.items() if not _load(module)}
@@ -105,4 +106,4 @@ def _line(descriptor: int) -> bytes:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

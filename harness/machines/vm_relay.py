@@ -1,7 +1,8 @@
 """Runs a virtual machine, and carries a worker's stream into it and out of it.
 
-`vm_relay.py FOLDER BOOT_S VIRTME... -- COMMAND...`: COMMAND runs in the machine, and FOLDER gets
-what its console says. A machine that is not up in time is ended, and that file says so too.
+`vm_relay.py FOLDER BOOT_S ROOT VIRTME... -- COMMAND...`: COMMAND runs in the machine, with a
+ROOT as `vm_guest` has it, and FOLDER gets what its console says. A machine that is not up in time
+is ended, and that file says so too.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ LOOK_S = 0.2
 
 def main(argv: list[str]) -> None:
     """Carry until either end closes."""
-    folder, boot_s, *rest = argv
+    folder, boot_s, root, *rest = argv
     here = rest.index("--")
     virtme, command = rest[:here], rest[here + 1 :]
     _place_for_modules(folder)
-    script = shlex.join([sys.executable, "-I", "-S", str(GUEST), PORT])
+    script = shlex.join([sys.executable, "-I", "-S", str(GUEST), PORT, root])
     with socket.socket(socket.AF_UNIX) as listener, _console(folder).open("wb") as said:
         listener.bind(f"{folder}/port")
         listener.listen(1)
