@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from harness.worker import neighbours, probes, routes
+from harness.worker import neighbours, probes, responders, routes
 from harness.worker.taps import Sighting, Tap, absent, close, keep_stamping, now, opened
 
 BATCH = 64
@@ -76,7 +76,7 @@ class Sweeping:
         self._nodes: list[str] = plan["nodes"]
         self._routers: list[str] = plan["routers"]
         self._opened = opened(self._where, plan["macs"])
-        self._responders = probes.Responders(plan["responders"])
+        self._responders = responders.Responders(plan["responders"])
         keep_stamping(self._nodes)
         for node in self._nodes[:1]:
             neighbours.begin(node)

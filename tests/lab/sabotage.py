@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness import labs
-from harness.worker import namespaces, probes, taps
+from harness.worker import namespaces, probes, responders, taps
 
 DEAF = ("bbox3", "eth0")
 """The tap that is broken: the destination's."""
@@ -104,7 +104,7 @@ class LyingSenders(probes.Senders):
         return super().send({**probe, "token": secrets.token_bytes(16)})
 
 
-class LazyResponders(probes.Responders):
+class LazyResponders(responders.Responders):
     """They answer one datagram in ten."""
 
     def __init__(self, wanted: Any) -> None:
@@ -112,10 +112,10 @@ class LazyResponders(probes.Responders):
         super().__init__(wanted)
 
     def _udp(self, family: int, node: str, address: str) -> None:
-        listener = probes._listener(family, socket.SOCK_DGRAM, node, address)
+        listener = responders._listener(family, socket.SOCK_DGRAM, node, address)
 
         def answer() -> None:
-            for octets, asker in probes._received(listener):
+            for octets, asker in responders._received(listener):
                 self._asked += 1
                 if self._asked % ANSWERED == 0:
                     listener.sendto(octets, asker)
@@ -131,7 +131,7 @@ SABOTAGES: dict[str, tuple[Any, str, Any]] = {
     "blind-tap": (taps, "Tap", BlindTap),
     "nothing-sent": (probes, "Senders", SilentSenders),
     "foreign-tokens": (probes, "Senders", LyingSenders),
-    "one-in-ten": (probes, "Responders", LazyResponders),
+    "one-in-ten": (responders, "Responders", LazyResponders),
 }
 
 
