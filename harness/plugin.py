@@ -198,15 +198,16 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Count failures that are no cell's; print the harness's own errors without a traceback."""
     error = call.excinfo.value if call.excinfo else None
-    if isinstance(error, AssertionError) and _is_of_cells(item):
-        # Said in place of lines of source, which pytest would look up for nobody, 2 ms a cell.
+    if isinstance(error, AssertionError):
+        ask = _ask_of(item)
         said, in_own_words, _ = str(error).partition("\nassert ")
-        if in_own_words:
+        if ask and ask.cells and in_own_words:
+            # In place of lines of source, which pytest would look up for nobody, 2 ms a cell.
             item.repr_failure = lambda *_, **__: said  # type: ignore[method-assign]
     report = yield
     if report.failed:
-        _count(item, call, report)
         ask = _ask_of(item)
+        _count(item, call, report, judged=ask is not None and ask.judged)
         if ask:
             report.__dict__.update(junit.describe(item, ask))
     return report
@@ -221,20 +222,10 @@ def _ask_of(item: pytest.Item) -> Ask | None:
     return selection.ask_of(item)
 
 
-def _is_of_cells(item: pytest.Item) -> bool:
-    """Whether a test asserts what was measured of cells, which explains itself."""
-    ask = _ask_of(item)
-    return ask is not None and bool(ask.cells)
-
-
-def _is_judged(item: pytest.Item) -> bool:
-    """Whether a test is of a cell's verdict."""
-    ask = _ask_of(item)
-    return ask is not None and ask.judged
-
-
-def _count(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-    judged = _is_judged(item)
+def _count(
+    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, *, judged: bool
+) -> None:
+    """Note a failure; `judged` is whether the test is of a cell's verdict."""
     error = call.excinfo.value if call.excinfo else None
     untold = isinstance(error, HarnessError) and "lab_topology" in getattr(item, "fixturenames", ())
     if untold:

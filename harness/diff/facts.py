@@ -52,8 +52,8 @@ def neighbours(parsed: list[dict[str, Any]]) -> Facts:
 
     Link-local ones come of a MAC, or are the address that a probe of NDP had for itself.
     """
-    known = {str(one["address"]): str(one["mac"]) for one in parsed if one["mac"]}
-    return {address: mac for address, mac in known.items() if not address.startswith("fe80:")}
+    kept = [one for one in parsed if one["mac"] and not one["address"].startswith("fe80:")]
+    return {str(one["address"]): str(one["mac"]) for one in kept}
 
 
 def firewall(parsed: list[dict[str, Any]]) -> Facts:

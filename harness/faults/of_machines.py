@@ -52,6 +52,8 @@ def _unresolved(lost: Lost) -> Alter:
     return alter
 
 
+ONE_FLOW = _limit("net.netfilter.nf_conntrack_max", 1, 7680, _untracked())
+"""7680 is what Linux 6.1 takes by itself in a machine of 1 GiB (docs/kernels.md)."""
 FAULTS = (
     OfMachine(
         "neighbour-overflow",
@@ -72,13 +74,13 @@ FAULTS = (
     OfMachine(
         "conntrack-full",
         "The gateway may track one flow.",
-        _limit("net.netfilter.nf_conntrack_max", 1, 7680, _untracked()),
+        ONE_FLOW,
         (Code.CONNTRACK_FULL,),
     ),
     OfMachine(
         "conntrack-full-beside-rules",
         "The gateway may track one flow, and has rules for flows that it tracks.",
-        _limit("net.netfilter.nf_conntrack_max", 1, 7680, _untracked()),
+        ONE_FLOW,
         (Code.CONNTRACK_FULL,),
         topology="forward-policy-drop",
     ),

@@ -29,24 +29,17 @@ class Tried:
     @property
     def wrong(self) -> tuple[str, ...]:
         """The cells that are not as predicted."""
-        if not self.fault.steady:
-            if not self.red:
-                return ("nothing turned red",)
-            return self._beyond if self.fault.machine else ()
+        if not self.fault.steady and not self.red:
+            return ("nothing turned red",)
         return tuple(
             f"{name}: predicted {ruling}, found {self.rulings.get(name)}"
             for name, ruling in self.prediction.rulings.items()
-            if self.rulings.get(name) is not ruling
+            if self.rulings.get(name) is not ruling and self._told(ruling)
         )
 
-    @property
-    def _beyond(self) -> tuple[str, ...]:
-        """The cells that are not green and should be, where it is left open which are not."""
-        return tuple(
-            f"{name}: predicted {Ruling.PASS}, found {ruling}"
-            for name, ruling in self.rulings.items()
-            if ruling is not Ruling.PASS and name not in self.prediction.red
-        )
+    def _told(self, predicted: Ruling) -> bool:
+        """Whether a prediction holds for each cell; which turn red may be left open, or all."""
+        return self.fault.steady or (self.fault.machine and predicted is Ruling.PASS)
 
     @property
     def red(self) -> int:

@@ -59,7 +59,6 @@ RULE_ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachabl
 TABLES = {253: "default", 254: "main", 255: "local"}
 """/etc/iproute2/rt_tables."""
 CLONED = 0x200
-PROC_OCTETS = 1 << 16
 
 QDISC_GET, TCA_KIND, TCA_STATS = 38, 1, 3
 """RTM_GETQDISC, and attributes of <linux/rtnetlink.h>."""
@@ -152,15 +151,10 @@ def _conf(node: str) -> Parsed:
 
 def _said(path: str) -> Any:
     try:
-        opened = os.open(path, os.O_RDONLY)
+        with open(path, "rb", buffering=0) as file:
+            return file.read().decode("ascii").strip()
     except OSError:
         return None
-    try:
-        return os.read(opened, PROC_OCTETS).decode("ascii").strip()
-    except OSError:
-        return None
-    finally:
-        os.close(opened)
 
 
 def _nftables(node: str) -> Parsed:

@@ -28,6 +28,7 @@ COUNTED = struct.Struct("=11Q")
 """`struct ndt_stats` up to ndts_table_fulls, its last (Linux 4.3)."""
 
 _full_before: dict[str, int] = {}
+"""By the name of a table: how often it was full when the first sweep began."""
 
 STATES = {
     0x01: "INCOMPLETE",
@@ -97,10 +98,10 @@ def tables(node: str) -> dict[str, dict[str, int]]:
     return found
 
 
-def begin(node: str) -> None:
+def begin(nodes: list[str]) -> None:
     """Have what was full before the first sweep be no finding of any; see `tables`."""
-    if not _full_before:
-        found = {name: table["table_fulls"] for name, table in tables(node).items()}
+    if nodes and not _full_before:
+        found = {name: table["table_fulls"] for name, table in tables(nodes[0]).items()}
         _full_before.update(found)
 
 

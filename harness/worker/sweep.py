@@ -78,8 +78,7 @@ class Sweeping:
         self._opened = opened(self._where, plan["macs"])
         self._responders = responders.Responders(plan["responders"])
         keep_stamping(self._nodes)
-        for node in self._nodes[:1]:
-            neighbours.begin(node)
+        neighbours.begin(self._nodes)
         self._frames: list[Sighting] = []
         self._ended: list[socket.socket] = []
         self._taps = {tap.number: tap for tap in self._opened}

@@ -506,8 +506,7 @@ CASES: dict[str, tuple[Place, Change, Code, str, str, str]] = {
         "sysctl -w net.netfilter.nf_conntrack_max=65536",
     ),
     "the neighbour table is full": (
-        AT_ROUTER, lambda readings: readings[GW, "counters"].update(
-            {"arp_cache.table_fulls": 3}),
+        AT_ROUTER, lambda readings: readings[GW, "counters"].update({"arp_cache.table_fulls": 3}),
         Code.NEIGHBOUR_OVERFLOW, GW, "net.ipv4.neigh.default.gc_thresh3",
         "sysctl -w net.ipv4.neigh.default.gc_thresh3=8192",
     ),
@@ -617,9 +616,12 @@ SELECTIVE: dict[str, tuple[set[tuple[str, ...]], set[tuple[str, ...]], Code | No
     "NDP": ({("20", "host", "ndp", SMALL)}, {("20", "host", "unicast", SMALL)}, Code.NDP_FILTERED),
     "broadcasts": ({("20", "host", "arp", SMALL), ("20", "host", "broadcast", SMALL)},
                    {("20", "host", "unicast", SMALL)}, Code.BROADCAST_LOST_TO_MACVLAN),
-    "multicast": ({("20", "host", "multicast", SMALL), ("20", "host", "ndp", SMALL)},
-                  {("20", "host", "unicast", SMALL)},
+    "multicast": ({("20", "host", "multicast", SMALL)}, {("20", "host", "unicast", SMALL)},
                   Code.MULTICAST_LOST_TO_MACVLAN),
+    "multicast, NDP with it": (
+        {("20", "host", "multicast", SMALL), ("20", "host", "ndp", SMALL)},
+        {("20", "host", "unicast", SMALL)}, Code.MULTICAST_LOST_TO_MACVLAN,
+    ),
     "large ones": ({("20", "host", "icmp", "large")}, {("20", "host", "icmp", SMALL)},
                    Code.MTU_MISMATCH),
     "TCP": ({("20", "host", "tcp", SMALL)}, {("20", "host", "udp", SMALL)}, Code.L4_FILTERED),

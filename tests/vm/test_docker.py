@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import Any
 
@@ -10,18 +9,13 @@ import pytest
 
 from harness.machines.kernel import Kernel
 from tests.conftest import found
+from tests.vm.rehearsing import NIGHTLY
 from tests.vm.test_vm import cells, run
 
 DEADLINE_S = 1800
 ENGINES = ("host1", "host2")
 
-pytestmark = [
-    pytest.mark.usefixtures("machines"),
-    pytest.mark.skipif(
-        not os.environ.get("HARNESS_NIGHTLY"),
-        reason="engines in an emulated machine, some 8 minutes; HARNESS_NIGHTLY=1 runs it",
-    ),
-]
+pytestmark = [pytest.mark.usefixtures("machines"), NIGHTLY]
 
 
 def kernels_of(engines: dict[str, Any]) -> set[str]:
