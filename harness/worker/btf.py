@@ -6,8 +6,10 @@ and strings. Only what is asked for is looked at; everything else is stepped ove
 
 from __future__ import annotations
 
+import itertools
 import struct
 import sys
+from collections.abc import Iterator
 
 FILE = "/sys/kernel/btf/vmlinux"
 
@@ -34,8 +36,9 @@ class Btf:
             raise OSError(f"{path} is no description of this machine's kernel")
         self._strings = length + strings
         self._first, self._end = length + types, length + types + size
-        self._places = [0, *_places(self._octets[self._first : self._end], self._first)]
-        """Where the type of each id begins; there is none of id 0."""
+        self._following = _places(self._octets[self._first : self._end], self._first)
+        self._places = [0]
+        """Where the type of each id begins, as far as was asked; there is none of id 0."""
 
     def offsets(self, *wanted: tuple[str, str]) -> list[int]:
         """Where members of structures begin, in octets; OSError if one of them is not there.
@@ -86,29 +89,31 @@ class Btf:
             if self._string(name) == wanted:
                 return int(offset & mask)
             if name == 0 and self._kind(type_id) in (STRUCT, UNION):
-                within = self._member(self._places[type_id], wanted)
+                within = self._member(self._place(type_id), wanted)
                 if within is not None:
                     return int(offset & mask) + within
         return None
 
     def _kind(self, type_id: int) -> int:
-        info: int = TYPE.unpack_from(self._octets, self._places[type_id])[1]
+        info: int = TYPE.unpack_from(self._octets, self._place(type_id))[1]
         return (info >> 24) & 0x1F
+
+    def _place(self, type_id: int) -> int:
+        """Where a type begins; the core's structures come early among a hundred thousand types."""
+        self._places += itertools.islice(self._following, max(0, type_id + 1 - len(self._places)))
+        return self._places[type_id]
 
     def _string(self, offset: int) -> str:
         start = self._strings + offset
         return self._octets[start : self._octets.index(b"\0", start)].decode()
 
 
-def _places(types: bytes, first: int) -> list[int]:
-    """Where each type begins: of a hundred thousand, so with nothing more than it takes."""
+def _places(types: bytes, first: int) -> Iterator[int]:
+    """Where each type begins, in the order of their ids."""
     words = memoryview(types).cast("I")
-    after = [3 + AFTER.get(kind, 0) for kind in range(32)]
-    each = [EACH.get(kind, 0) for kind in range(32)]
-    place, end, found = 0, len(words), []
+    place, end = 0, len(words)
     while place < end:
-        found.append(first + 4 * place)
+        yield first + 4 * place
         info = words[place + 1]
         kind = info >> 24 & 0x1F
-        place += after[kind] + each[kind] * (info & 0xFFFF)
-    return found
+        place += 3 + AFTER.get(kind, 0) + EACH.get(kind, 0) * (info & 0xFFFF)
