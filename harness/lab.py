@@ -87,7 +87,8 @@ class Lab:
         lab = cls(read, Started(worker), text, kind)
         lab._look = lab._own().look()
         if facts:
-            lab.facts = {**worker.call(calls.facts), "engines": lab._versions()}
+            found = worker.call(calls.facts, noted.get("vlan_datapath"))
+            lab.facts = {**found, "engines": lab._versions()}
         lab.stage = Stage(noted["stage"])
         lab._may_change = False
         return lab
@@ -111,6 +112,7 @@ class Lab:
             "topology_text": self.topology_text,
             "stage": str(self.stage),
             "backend": self._endpoints.name,
+            "vlan_datapath": self.facts["vlan_datapath"],
         }
         self._worker.call(calls.note, description)
 

@@ -53,7 +53,7 @@ class FakeWorker:
         self._is_lost = False
         self._answers: dict[str, Callable[..., Any]] = {
             "prepare": lambda: None,
-            "facts": lambda: dict(FACTS),
+            "facts": _facts,
             "apply": self._apply,
             "sweep": self._sweep,
             "unanswered": lambda: 1,
@@ -176,6 +176,10 @@ class FakeWorker:
             except Refusal as refusal:
                 number = refusal.errno
         return probe["id"], time_ns, number
+
+
+def _facts(vlan_datapath: str | None = None) -> dict[str, Any]:
+    return {**FACTS, "vlan_datapath": vlan_datapath or FACTS["vlan_datapath"]}
 
 
 def _raise(error: Exception) -> Any:

@@ -50,11 +50,11 @@ def named(node: str, name: str) -> bool:
     return machine.named(node, name)
 
 
-def facts() -> dict[str, Any]:
-    """Kernel, VLAN datapath, firewall backend, versions."""
+def facts(vlan_datapath: str | None = None) -> dict[str, Any]:
+    """Kernel, VLAN datapath, firewall backend, versions; see `evidence.facts`."""
     from harness.worker import evidence as readings
 
-    return readings.facts()
+    return readings.facts(vlan_datapath)
 
 
 def apply(steps: list[dict[str, Any]]) -> dict[str, Any]:
