@@ -20,8 +20,8 @@ from harness.diff.text import markdown, text
 from harness.errors import CannotCompare
 from harness.report import folder
 from harness.report.document import document
+from harness.report.html import render, skeleton
 from harness.report.html.changes import Changes
-from harness.report.html.render import html
 from harness.report.model import Run, RunReport
 from harness.report.repeats import Found, repeats
 from harness.report.summary import clean
@@ -42,6 +42,11 @@ class Head:
     id: str
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock: float = field(default_factory=time.monotonic)
+
+
+def prepare() -> None:
+    """Have ready what a report takes and no run decides: the page's templates, compiled."""
+    skeleton.compile_ahead(render.TEMPLATES)
 
 
 def report(
@@ -129,7 +134,7 @@ def add_page(head: Head, found: RunReport, target: Path, since: Changes | None =
     The page is a view of what is written already: whatever is wrong with it costs a run nothing.
     """
     try:
-        folder.add(target, folder.PAGE, html(found, head.topology, since))
+        folder.add(target, folder.PAGE, render.html(found, head.topology, since))
     except Exception as error:  # noqa: BLE001 - told, and the run counts as it ended
         return (
             f"none could be made ({type(error).__name__}: {clean(str(error))}); the rest is whole"

@@ -15,6 +15,11 @@ from harness.report.model import RunReport
 from harness.report.summary import legend, remedy
 from harness.topology import Topology
 
+TEMPLATES = (
+    "base.html.jinja", "parts.html.jinja", "cell.html.jinja", "drawing.html.jinja",
+    "page.html.jinja",
+)  # fmt: skip
+"""What every page is made of; the last is filled."""
 STYLES = ("base.css", "page.css")
 MAX_UNFOLDED = 100
 """Cells that did not pass: up to so many are open when the page is."""
@@ -43,7 +48,7 @@ def html(report: RunReport, topology: Topology, since: Changes | None = None) ->
         topology, Ways(topology, drawn), citations, report.diagnoses, report.evidence
     )
     return fill(
-        "page.html.jinja",
+        TEMPLATES[-1],
         STYLES,
         ("page.js",),
         once=functools.cache(lambda macro, values: macro(values)),

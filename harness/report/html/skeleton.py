@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 KEPT = "\n\t"
 """What is not printable and yet no danger: it lays a text out."""
+WITHOUT_KEPT = str.maketrans("", "", KEPT)
 
 
 def fill(
@@ -37,6 +38,12 @@ def fill(
             script=_markup(script),
         )
     )
+
+
+def compile_ahead(templates: tuple[str, ...]) -> None:
+    """Do now what `fill` would do when it first meets these templates, which takes longest."""
+    for template in templates:
+        _environment().get_template(template)
 
 
 def policy(style: str, script: str = "") -> str:
@@ -58,7 +65,9 @@ def visible(value: Any) -> Any:
     Control characters, marks that turn the direction of writing, surrogates: what is read is what
     is there.
     """
-    if not isinstance(value, str) or value.isprintable() or hasattr(value, "__html__"):
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    if value.translate(WITHOUT_KEPT).isprintable():
         return value
     return "".join(c if c.isprintable() or c in KEPT else ascii(c)[1:-1] for c in value)
 
