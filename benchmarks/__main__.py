@@ -45,9 +45,10 @@ def main() -> None:
     runs = max(options.runs, FEWEST)
     os.chdir(Path(__file__).parents[1])
     with TemporaryDirectory() as compiled:
-        # Python keeps what it has compiled, as it does for users; the first run of a line makes it.
+        # Python keeps what it has compiled, as it does for users; a run that nobody times makes it.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = compiled
+        whole.wall(1)
         found = _measured(options, runs)
     print(json.dumps(_document(found), indent=1) if options.json else _table(found))
 
