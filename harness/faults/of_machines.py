@@ -17,10 +17,15 @@ MACHINE_NET = "/dev/machine-net"
 OfMachine = partial(Fault, machine=True, steady=False)
 
 
-def _limit(key: str, value: int, was: int, alter: Alter) -> Change:
-    """Set a limit of the kernel that no other namespace may set."""
-    head = ("gateway", "nsenter", f"--net={MACHINE_NET}", "sysctl", "-w")
-    return Change(((*head, f"{key}={value}"),), ((*head, f"{key}={was}"),), alter)
+def _limit(key: str, value: int, alter: Alter) -> Change:
+    """Set a limit of the kernel that no other namespace may set; what it was is kept beside."""
+    head = ("gateway", "nsenter", f"--net={MACHINE_NET}", "sh", "-c")
+    was = f"{MACHINE_NET}-{key}"
+    return Change(
+        ((*head, f"sysctl -n {key} > {was} && sysctl -w {key}={value}"),),
+        ((*head, f'sysctl -w {key}="$(cat {was})"'),),
+        alter,
+    )
 
 
 def _tracked(packet: Packet) -> bool:
@@ -52,14 +57,13 @@ def _unresolved(lost: Lost) -> Alter:
     return alter
 
 
-ONE_FLOW = _limit("net.netfilter.nf_conntrack_max", 1, 7680, _untracked())
-"""7680 is what Linux 6.1 takes by itself in a machine of 1 GiB (docs/kernels.md)."""
+ONE_FLOW = _limit("net.netfilter.nf_conntrack_max", 1, _untracked())
 FAULTS = (
     OfMachine(
         "neighbour-overflow",
         "The kernel has room for no neighbour entry of IPv4.",
         _limit(
-            "net.ipv4.neigh.default.gc_thresh3", 0, 1024,
+            "net.ipv4.neigh.default.gc_thresh3", 0,
             _unresolved(lambda packet: _tracked(packet) and ":" not in str(packet.src_ip)),
         ),
         (Code.NEIGHBOUR_OVERFLOW,),
@@ -67,7 +71,7 @@ FAULTS = (
     OfMachine(
         "neighbour-overflow-of-ipv6",
         "The kernel has room for no neighbour entry of IPv6.",
-        _limit("net.ipv6.neigh.default.gc_thresh3", 0, 1024, _unresolved(_to_a_neighbour)),
+        _limit("net.ipv6.neigh.default.gc_thresh3", 0, _unresolved(_to_a_neighbour)),
         (Code.NEIGHBOUR_OVERFLOW,),
         topology="dual-stack",
     ),
