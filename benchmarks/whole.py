@@ -6,7 +6,6 @@ import ctypes
 import os
 import platform
 import resource
-import shutil
 import subprocess
 import sys
 import time
@@ -16,9 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.line import Line, ratio
-from harness import doctor, fetched, labs
+from harness import fetched, labs
 from harness.flow import Stage
 from harness.machines import registry
+from harness.worker import search
 
 PROC = Path("/proc")
 LIBC = ctypes.CDLL(None)
@@ -86,9 +86,7 @@ def failing(runs: int) -> list[Line]:
 
 def docker(runs: int) -> list[Line]:
     """The same on bare namespaces, on the machine's own engine, and on the newest that is there."""
-    missing = [
-        name for name in ("dockerd", "busybox") if not shutil.which(name, path=doctor.search_path())
-    ]
+    missing = [name for name in ("dockerd", "busybox") if not search.found(name)]
     if missing:
         print(f"docker: left out, this machine has no {' and no '.join(missing)}", file=sys.stderr)
         return []

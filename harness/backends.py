@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from harness.endpoints.namespace import NamespaceEndpoints
 from harness.errors import InputError, Unsupported
 from harness.plan import EndpointKind
 from harness.topology import Topology
+from harness.worker import search
 
 RUN = "pytest suites/ --lab-backend ssh --lab-topology FILE"
 SHOWN = "--lab-engine and --lab-image"
@@ -100,7 +100,7 @@ def _program(path: str, wanted: str) -> str:
 
     if fetched.VERSION.fullmatch(path):
         return fetched.find(path)
-    found = shutil.which(path, path=doctor.search_path())
+    found = search.found(path)
     if found:
         return str(Path(found).absolute())
     if path == fetched.ENGINE:

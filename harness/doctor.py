@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -32,13 +31,12 @@ from harness.needs import (
     Need,
     Program,
 )
+from harness.worker import search
 
 DEADLINE_S = 20
 """The kernel's answers take 0.3 s; loading modules from a slow disk may take some seconds."""
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
 """Bit numbers, <linux/capability.h>."""
-SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-"""Where Debian keeps programs that the PATH of a plain user does not name."""
 ROOT = Path("/")
 
 
@@ -162,7 +160,7 @@ def ask_kernel() -> dict[str, tuple[str | None, str | None]]:
             timeout=DEADLINE_S,
             check=False,
             cwd=Path(__file__).parents[1],
-            env={**os.environ, "PATH": search_path()},
+            env={**os.environ, "PATH": search.path()},
         )
         said = json.loads(done.stdout)
     except FileNotFoundError:
@@ -231,7 +229,7 @@ def _absence(need: Need) -> str:
 
 
 def _version(name: str, sought: Program) -> str | None:
-    path = shutil.which(name, path=search_path())
+    path = search.found(name)
     if path is None or sought.version is None:
         return path
     option, pattern = sought.version
@@ -243,11 +241,6 @@ def _version(name: str, sought: Program) -> str | None:
         return None
     said = re.search(pattern, done.stdout + done.stderr)
     return said[0] if said else None
-
-
-def search_path() -> str:
-    """PATH, and where Debian keeps programs that a plain user's does not name."""
-    return os.pathsep.join([os.environ.get("PATH", os.defpath), *SBIN])
 
 
 def _os_release() -> dict[str, str]:

@@ -11,13 +11,12 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness import doctor
 from harness.errors import InputError
+from harness.worker import search
 
 ENGINE = "dockerd"
 ORIGIN = "packages"
@@ -79,7 +78,7 @@ def known() -> dict[str, str]:
         for place in reversed(caches())
         for program in place.glob(f"[0-9]*/usr/sbin/{ENGINE}")
     }
-    own = shutil.which(ENGINE, path=doctor.search_path())
+    own = search.found(ENGINE)
     if own:
         found |= {version: own for version in (_version(own),) if version}
     return {version: found[version] for version in sorted(found, key=numbers)}

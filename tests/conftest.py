@@ -6,7 +6,6 @@ Coverage is measured where tests run: in pytest and its workers, not in what tes
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import coverage
 import pytest
 
 from harness.testbed import Layout, Testbed
-from harness.testbed.bed import SEARCH
+from harness.worker import search
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_START", None)
@@ -53,7 +52,7 @@ def testbed(machines_are_here: None) -> Iterator[Testbed]:  # noqa: ARG001 - it 
 
 def found(program: str) -> str | None:
     """Where a program is."""
-    return shutil.which(program, path=SEARCH)
+    return search.found(program)
 
 
 def old_python(version: str = "3.9") -> str | None:

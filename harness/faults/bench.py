@@ -16,12 +16,12 @@ from harness.endpoints.containers import lifecycle
 from harness.errors import MachineError, Unsupported
 from harness.faults.change import PYTHON, Command
 from harness.faults.fault import Fault
-from harness.faults.of_machines import MACHINE_NET
 from harness.faults.predict import cells, path_of, predict
 from harness.faults.tried import Tried
 from harness.flow import Cell, Stage, Verdict
 from harness.inquiry import Inquiry, inquire, named
 from harness.lab import Lab
+from harness.machines.vm_guest import MACHINE_NET
 from harness.normal import RULES
 from harness.plan import Step
 from harness.report.model import Evidence

@@ -10,10 +10,9 @@ from harness.faults.fault import Fault
 from harness.faults.filters import alters, lost_in, lost_out
 from harness.frame import Packet
 from harness.frame.ipv6 import ADVERTISEMENT
+from harness.machines.vm_guest import MACHINE_NET
 from harness.testing.state import State
 
-MACHINE_NET = "/dev/machine-net"
-"""The machine's own network namespace, as `vm_guest` keeps it."""
 OfMachine = partial(Fault, machine=True, steady=False)
 
 

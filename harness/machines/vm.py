@@ -27,7 +27,7 @@ from harness.machines.kernel import Kernel
 from harness.machines.local import OWN_SESSION, PRIVATE
 from harness.machines.vm_folder import Folder
 from harness.machines.worker import MitogenWorker, Worker
-from harness.worker import calls
+from harness.worker import calls, search
 
 RELAY = Path(__file__).with_name("vm_relay.py")
 BOOT_S, SILENCE_S = 120, 120
@@ -162,7 +162,7 @@ def _virtme(kernel: Kernel, memory: str) -> list[str]:
     if qemu is None:
         raise Unsupported(f"no virtual machines on {architecture} yet, only on {', '.join(QEMU)}")
     for program in (qemu, "modprobe"):
-        if shutil.which(program, path=_path()) is None:
+        if search.found(program) is None:
             raise Unsupported(f"--lab-kernel needs {program}; {INSTALLS}")
     own = Path(sys.executable).with_name("virtme-run")
     virtme = str(own) if own.exists() else shutil.which("virtme-run")
@@ -175,10 +175,6 @@ def _virtme(kernel: Kernel, memory: str) -> list[str]:
         virtme, *booted, *accelerated, "--root", "/", "--memory", memory, "--cpus", "1",
         "--force-9p", "--show-boot-console", "--kopt", "ignore_loglevel",
     ]  # fmt: skip
-
-
-def _path() -> str:
-    return os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
 
 
 @cache

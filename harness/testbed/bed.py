@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,9 +14,9 @@ from typing import Self
 from harness.errors import MachineError, Unsupported
 from harness.machines import control_groups, holder
 from harness.testbed.layout import PLACE, Layout
+from harness.worker import search
 
 PROGRAMS = {"sshd": "openssh-server", "ssh": "openssh-client", "ip": "iproute2"}
-SEARCH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
 CLONE_NEWNET = 0x40000000
 
 
@@ -27,13 +26,13 @@ def start(layout: Layout, argv: Sequence[str], **options: object) -> subprocess.
         raise Unsupported("test machines need root; run it with sudo")
     wanted = {**PROGRAMS, **({"dockerd": "docker.io"} if layout.engines else {})}
     for program, package in wanted.items():
-        if not shutil.which(program, path=SEARCH):
+        if not search.found(program):
             raise Unsupported(f"{program} is missing; `apt-get install {package}` installs it")
     room = [sys.executable, "-m", "harness.testbed.room", layout.write(), *argv]
     process: subprocess.Popen[str] = subprocess.Popen(
         [*holder.namespaces_command(), *room],
         text=True,
-        env={**os.environ, "PATH": SEARCH},
+        env={**os.environ, "PATH": search.path()},
         **options,  # type: ignore[call-overload]
     )
     return process

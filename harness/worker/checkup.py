@@ -11,7 +11,6 @@ import http.client
 import os
 import platform
 import select
-import shutil
 import socket
 import struct
 import subprocess
@@ -19,9 +18,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from harness.worker import search
+
 ETHERTYPE = 0x88B5
 """Local experimental, IEEE 802: nothing on a host answers it."""
-SEARCH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where programs are that the PATH of a login may not name."""
 DEADLINE_S = 5.0
 ETH_P_ALL, ETH_P_8021Q = 3, 0x8100
@@ -143,8 +143,7 @@ def _release() -> dict[str, str]:
 
 def _said(name: str, option: str) -> str | None:
     """What a program says of itself; its path where it is not asked; None if it is not there."""
-    search = os.pathsep.join([os.environ.get("PATH", os.defpath), *SEARCH])
-    path = shutil.which(name, path=search)
+    path = search.found(name)
     if path is None or not option:
         return path
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
@@ -14,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from harness import asking, doctor, labs
+from harness import asking, labs
 from harness.flow import L3_KINDS, Family, Stage
 from harness.machines import enter, registry
 from harness.report.folder import read_document
 from harness.session import Session
 from harness.topology import read
+from tests.conftest import found
 
 ROOT = Path(__file__).parents[2]
 REWRITE = (sys.executable, "-m", "harness.worker.retag")
@@ -137,7 +137,7 @@ def lab_of(topology: str | Path, name: str, reports: Path, *options: str) -> Ite
 def needs_engine(path: Path) -> None:
     """Skip, with the reason, where a gateway host of a topology runs an engine that is not here."""
     wanted = any(router.engine for router in read(path).gateways)
-    if wanted and not shutil.which("dockerd", path=doctor.search_path()):
+    if wanted and not found("dockerd"):
         pytest.skip("no dockerd (Debian: apt-get install docker.io)")
 
 

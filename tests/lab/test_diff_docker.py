@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from harness import doctor
 from harness.diff import compare
 from harness.report.folder import read_document
+from tests.conftest import found
 
 ROOT = Path(__file__).parents[2]
 RUNS = int(os.environ.get("RUNS", "1"))
@@ -63,7 +62,7 @@ SEEDS: dict[str, tuple[str, Callable[[Any], Any], str]] = {
 @pytest.fixture(autouse=True, scope="module")
 def _needs_docker() -> None:
     for program in ("dockerd", "busybox"):
-        if os.geteuid() != 0 or not shutil.which(program, path=doctor.search_path()):
+        if os.geteuid() != 0 or not found(program):
             pytest.skip(f"needs root, and {program} (apt-get install docker.io busybox-static)")
 
 

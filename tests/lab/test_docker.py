@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from harness import doctor
 from harness.errors import WorkerLost
 from harness.machines import control_groups
+from tests.conftest import found
 from tests.lab import snapshot
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ MACHINES = (Path("/etc/docker"), Path("/opt"), Path("/var/lib"), Path("/run"))
 @pytest.fixture(autouse=True, scope="module")
 def _needs_docker() -> None:
     for program in ("dockerd", "busybox"):
-        if not shutil.which(program, path=doctor.search_path()):
+        if not found(program):
             pytest.skip(f"no {program} (Debian: apt-get install docker.io busybox-static)")
 
 
@@ -89,16 +89,16 @@ def test_an_engine_that_gave_up_on_its_containerd_is_started_again(tmp_path: Pat
     engine, gone = tmp_path / "dockerd", tmp_path / "gone"
     gone.mkdir()
     said = "failed to start containerd: timeout waiting for containerd to start"
-    own = shutil.which("dockerd", path=doctor.search_path())
+    own = found("dockerd")
     engine.write_text(
         f"#!/bin/sh\nonce={gone}/$(readlink /proc/self/ns/net)\n"
         f'[ -e "$once" ] || {{ touch "$once"; echo {said}; exit 1; }}\nexec {own} "$@"\n'
     )
     engine.chmod(0o755)
     asked = ("--lab-backend", "docker", "--lab-stage", "isolated", "--lab-engine", str(engine))
-    found = report(tmp_path / "reports", *asked)
-    assert found["run"]["exit"] == "pass"
-    assert len(list(gone.iterdir())) == len(found["run"]["engines"])
+    ran = report(tmp_path / "reports", *asked)
+    assert ran["run"]["exit"] == "pass"
+    assert len(list(gone.iterdir())) == len(ran["run"]["engines"])
 
 
 def reading(run: dict[str, Any], kind: str) -> list[dict[str, Any]]:

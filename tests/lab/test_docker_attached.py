@@ -9,7 +9,6 @@ import http.client
 import json
 import os
 import select
-import shutil
 import subprocess
 import sys
 import threading
@@ -22,7 +21,7 @@ from typing import Any
 import docker
 import pytest
 
-from harness import doctor, labs
+from harness import labs
 from harness.endpoints.containers import execution
 from harness.flow import Absent, Ruling, Verdict
 from harness.judge import rejudge
@@ -30,6 +29,7 @@ from harness.machines import registry
 from harness.matrix import matrix
 from harness.verdict import judge_record
 from harness.worker import engine
+from tests.conftest import found
 from tests.lab import snapshot
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ KILLED = (
 def untouched() -> Iterator[snapshot.Snapshot]:
     """The machine is as it was when all of it is over: containers come and go between tests."""
     for program in ("dockerd", "busybox"):
-        if os.geteuid() != 0 or not shutil.which(program, path=doctor.search_path()):
+        if os.geteuid() != 0 or not found(program):
             pytest.skip(f"needs root, and {program} (apt-get install docker.io busybox-static)")
     before = snapshot.take()
     yield before

@@ -6,7 +6,6 @@ Then what a topology says of networks, containers and their image: as the engine
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,6 +21,7 @@ from harness.endpoints.containers import image
 from harness.endpoints.reference import parse
 from harness.flow import L3_KINDS, Stage
 from harness.machines import enter, registry
+from tests.conftest import found
 from tests.lab.broken import ROOT, Cell, Mutant, Up, is_small, lab_of
 from tests.lab.test_docker import arguments, outcomes
 from tests.unit import registries
@@ -36,7 +36,7 @@ PROBES = "--lab-probe=arp,ndp,icmp,icmp6"
 @pytest.fixture(autouse=True, scope="module")
 def _needs_docker() -> None:
     for program in ("dockerd", "busybox"):
-        if not shutil.which(program, path=doctor.search_path()):
+        if not found(program):
             pytest.skip(f"no {program} (Debian: apt-get install docker.io busybox-static)")
 
 

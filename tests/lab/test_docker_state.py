@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +12,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness import doctor
 from harness.machines import registry
+from tests.conftest import found
 
 ROOT = Path(__file__).parents[2]
 ALTERED = (
@@ -49,7 +48,7 @@ RED = [
 def lab(name: str) -> Iterator[registry.LabRecord]:
     """A lab with engines that is up."""
     for program in ("dockerd", "busybox", "nft"):
-        if not shutil.which(program, path=doctor.search_path()):
+        if not found(program):
             pytest.skip(f"no {program} (Debian: apt-get install docker.io busybox-static nftables)")
     harness("up", "--backend", "docker", "--name", name)
     yield registry.find(name)

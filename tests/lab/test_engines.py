@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -18,8 +17,9 @@ from typing import Any
 import docker
 import pytest
 
-from harness import doctor, fetched
+from harness import fetched
 from harness.machines import enter, registry
+from tests.conftest import found
 
 ROOT = Path(__file__).parents[2]
 KNOWN = fetched.known()
@@ -32,7 +32,7 @@ CHOSEN = FETCHED if os.environ.get("HARNESS_ENGINES") == "all" else FETCHED[-1:]
 def _needs_engines() -> None:
     if os.geteuid() != 0:
         pytest.skip("engines need root")
-    if not shutil.which("busybox", path=doctor.search_path()):
+    if not found("busybox"):
         pytest.skip("no busybox (Debian: apt-get install busybox-static)")
     if not CHOSEN:
         pytest.skip(f"no engine was fetched, there is {', '.join(KNOWN) or 'none'}; `make engines`")

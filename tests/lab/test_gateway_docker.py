@@ -18,8 +18,8 @@ from typing import Any
 import docker
 import pytest
 
-from harness import doctor
 from harness.endpoints.containers import image
+from tests.conftest import found
 from tests.lab import snapshot
 from tests.lab.broken import ROOT, lab_of, needs_engine, told
 from tests.lab.test_topologies import REPLIES, rule
@@ -143,7 +143,7 @@ def test_an_engine_that_cannot_make_its_rules_is_a_named_error(name: str, tmp_pa
 
 def test_without_an_engine_a_run_is_refused_in_one_line(tmp_path: Path) -> None:
     """In a mount namespace whose dockerd is no program; with every backend that would need one."""
-    program = shutil.which("dockerd", path=doctor.search_path())
+    program = found("dockerd")
     for more in (("--lab-topology", str(BEFORE)), ("--lab-backend", "docker")):
         hidden = f'mount --bind /dev/null {program}; exec "$@"'
         done = subprocess.run(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from harness import doctor
+from tests.conftest import found
 from tests.lab import snapshot
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +49,7 @@ def test_an_engine_keeps_its_containers(engine, lab):
 def _needs_docker(untouched: snapshot.Snapshot) -> None:
     del untouched
     for program in ("dockerd", "busybox"):
-        if not shutil.which(program, path=doctor.search_path()):
+        if not found(program):
             pytest.skip(f"no {program} (Debian: apt-get install docker.io busybox-static)")
 
 

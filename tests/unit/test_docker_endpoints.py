@@ -245,7 +245,7 @@ def root(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("root")
 def test_a_machine_without_an_engine_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line with the command; bare namespaces go on working."""
-    monkeypatch.setattr("harness.doctor.search_path", lambda: "/nowhere")
+    monkeypatch.setattr("harness.worker.search.path", lambda: "/nowhere")
     with pytest.raises(Unsupported, match=r"^no dockerd on this machine; .+"):
         Backend("docker").kind(TUTORIAL)
     assert Backend().kind(TUTORIAL).name == "netns"

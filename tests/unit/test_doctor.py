@@ -11,6 +11,7 @@ import pytest
 
 from harness import doctor
 from harness.needs import ABILITIES, MODULES, PROGRAMS, Need, Program
+from harness.worker import search
 
 HERE = Need("ip", "iproute2-6.1.0", "links", "apt-get install -y iproute2", "program")
 GONE = Need("nsenter", None, "enters a lab", "apt-get install -y util-linux", "program")
@@ -31,7 +32,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(doctor, "SBIN", ())
+    monkeypatch.setattr(search, "SBIN", ())
     return folder
 
 

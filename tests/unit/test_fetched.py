@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import click
 import pytest
 
-from harness import doctor, fetched
+from harness import fetched
 from harness.backends import Backend
 from harness.cli import labs
 from harness.errors import InputError
-from harness.worker import libraries
+from harness.worker import libraries, search
 from tests.unit.labs import TUTORIAL
 
 
@@ -37,7 +37,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         for version in ("28.5.10", "28.5.9", "26.1.5")
     }
     own = program(tmp_path / "bin/dockerd", "Docker version 20.10.24+dfsg1, build 5d6db84")
-    monkeypatch.setattr(doctor, "search_path", lambda: f"{tmp_path / 'bin'}:/bin")
+    monkeypatch.setattr(search, "path", lambda: f"{tmp_path / 'bin'}:/bin")
     return {**found, "20.10.24": own}
 
 
@@ -78,7 +78,7 @@ def test_without_any_engine_none_is_listed(tmp_path: Path, monkeypatch: pytest.M
     """An empty cache, and a machine whose dockerd says nothing that is understood."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     program(tmp_path / "bin/dockerd", "no idea")
-    monkeypatch.setattr(doctor, "search_path", lambda: f"{tmp_path / 'bin'}:/bin")
+    monkeypatch.setattr(search, "path", lambda: f"{tmp_path / 'bin'}:/bin")
     with pytest.raises(InputError, match="there: none"):
         fetched.find("28.5")
 

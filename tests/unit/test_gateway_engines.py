@@ -244,7 +244,7 @@ def root(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("root")
 def test_a_machine_without_an_engine_says_what_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """With bare namespaces as endpoints too, in one line with the command."""
-    monkeypatch.setattr("harness.doctor.search_path", lambda: "/nowhere")
+    monkeypatch.setattr("harness.worker.search.path", lambda: "/nowhere")
     with pytest.raises(
         Unsupported,
         match=r"^no dockerd on this machine, and gateway of gateway-runs-docker runs a Docker "
