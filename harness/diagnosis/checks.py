@@ -2,311 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from harness.causes import Code
-from harness.diagnosis import (
-    containers,
-    ipsec,
-    links,
-    outcomes,
-    reverse,
-    routing,
-    stack,
-    traffic,
-    unsent,
-)
-from harness.diagnosis.filtering import Flow, family_of
+from harness.diagnosis import questions, reverse, routing, stack, traffic, unsent
 from harness.diagnosis.place import Kind
-from harness.diagnosis.scene import Checks, Finding, Scene, assigned
-from harness.observe import address_of
-
-USUAL_QUEUE = 1000
-"""MACVLAN_DEFAULT_BC_QUEUE_LEN of drivers/net/macvlan.c."""
-SILENT_ARP = 2
-"""From this value of arp_ignore on, a node may leave questions for its own addresses unanswered."""
-
-
-def _container(scene: Scene) -> Finding | None:
-    return containers.gone(scene.lab, scene.verdict)
-
-
-def _attached(scene: Scene) -> Finding | None:
-    """Both ends of the segment, the one nearer to the loss first."""
-    place = scene.place
-    near = scene.place.node if place.node != "switch" else place.peer
-    for node in dict.fromkeys((*_ends(scene), near, place.peer)):
-        found = links.attached(scene.lab, node, place.vlan)
-        if found:
-            return found
-    return None
-
-
-def _ends(scene: Scene) -> tuple[str, ...]:
-    """The nodes whose interfaces in the VLAN the segment leads through, in its order."""
-    place = scene.place
-    if place.asker:
-        return (place.asker, place.asked)
-    return tuple(filter(None, (_segment_sender(scene), place.peer)))
-
-
-def _segment_sender(scene: Scene) -> str:
-    cell = scene.cell
-    order = [cell.src, *cell.expectation.via, cell.dst]
-    order = order[::-1] if scene.place.flow.is_reply else order
-    if scene.place.peer not in order[1:]:
-        return ""
-    return order[order.index(scene.place.peer, 1) - 1]
-
-
-def _own_address(scene: Scene) -> Finding | None:
-    node = scene.place.node
-    if scene.cell.probe.is_layer2 and scene.cell.probe.kind not in ("arp", "ndp"):
-        return None
-    return links.addressed(scene.lab, node, scene.place.vlan, ipv6=scene.is_ipv6)
-
-
-def _asked_address(scene: Scene) -> Finding | None:
-    if not scene.place.asker:
-        return None
-    return links.addressed(scene.lab, scene.place.asked, scene.place.vlan, ipv6=scene.is_ipv6)
-
-
-def _route(scene: Scene) -> Finding | None:
-    place, flow = scene.place, scene.place.flow
-    if place.asker and place.node == place.asker and place.next_hop:
-        # A question goes where the address that it is for is routed to.
-        flow = Flow(family_of(place.next_hop), flow.src, place.next_hop, "")
-    return routing.route(scene, place.node, flow)
-
-
-def _output(scene: Scene) -> Finding | None:
-    node = scene.place.node
-    out = scene.lab.interface(node, scene.place.vlan)
-    return _sent(scene, node, replace(scene.place.flow, oif=out))
-
-
-def _sent(scene: Scene, node: str, flow: Flow) -> Finding | None:
-    """What ends a packet that a node sends: a rule, then a policy."""
-    return stack.filtered(scene, node, flow, stack.OUT) or ipsec.blocked(
-        scene, node, flow, ipsec.OUT
-    )
-
-
-def _input(scene: Scene) -> Finding | None:
-    node = scene.place.node
-    flow = replace(scene.place.flow, iif=scene.interface)
-    return stack.filtered(scene, node, flow, stack.INTO) or ipsec.blocked(
-        scene, node, flow, ipsec.IN
-    )
-
-
-def _answer_route(scene: Scene) -> Finding | None:
-    if scene.place.asker or scene.place.flow.is_reply or scene.cell.probe.is_layer2:
-        return None
-    return routing.route(scene, scene.place.node, scene.reply())
-
-
-def _answer_output(scene: Scene) -> Finding | None:
-    if scene.place.flow.is_reply:  # a reply is not answered
-        return None
-    node = scene.place.node
-    return _sent(scene, node, replace(scene.reply(), oif=scene.interface))
-
-
-def _through(scene: Scene) -> Finding | None:
-    node = scene.place.node
-    # A policy is asked of what came in, as NAT had not changed it yet.
-    return stack.filtered(scene, node, stack.through(scene), stack.THROUGH) or ipsec.blocked(
-        scene, node, scene.place.flow, ipsec.FORWARD
-    )
-
-
-def _routed(scene: Scene) -> Finding | None:
-    return routing.route(scene, scene.place.node, stack.through(scene))
-
-
-def _on_wire(scene: Scene) -> Finding | None:
-    """Rules of nft's netdev, bridge and arp tables where it was lost."""
-    place = scene.place
-    points = [point for point in (place.far, place.near) if point]
-    for point in points:
-        into = point.direction == "in"
-        flow = replace(
-            place.flow,
-            iif=point.interface if into else "",
-            oif="" if into else point.interface,
-        )
-        hooks = ("ingress", "prerouting", "forward", "input") if into else (
-            "forward", "output", "postrouting", "egress",
-        )  # fmt: skip
-        found = stack.filtered(scene, point.node, flow, hooks)
-        if found and _is_below_ip(found):
-            return found
-    return stack.bridged(scene) if "switch" in [point.node for point in points] else None
-
-
-def _is_below_ip(found: Finding) -> bool:
-    """Whether a rule ends frames before taps of the interface behind see them."""
-    return (found.subject or "").startswith(("netdev ", "bridge ", "arp "))
-
-
-def _resolving(scene: Scene) -> Finding | None:
-    """What keeps a node from answering questions for its address, or from asking."""
-    node, state = scene.place.node, scene.state
-    names = dict.fromkeys((scene.interface, scene.lab.interface(node, scene.place.vlan)))
-    for name in names:
-        link = state.link(node, name)
-        if link and not link.get("arp", True):
-            return routing.without_arp(scene, node, name)
-        for key in ("arp_ignore", "arp_filter"):
-            value = state.both(node, key, name)
-            asked = scene.place.asker or scene.cell.probe.kind == "arp"
-            if value and (key == "arp_filter" or value >= SILENT_ARP) and asked:
-                full = next(
-                    one
-                    for one in (f"net.ipv4.conf.{each}.{key}" for each in ("all", name))
-                    if (state.sysctl(node, one) or "0") == str(value)
-                )
-                message = f"{node} leaves ARP unanswered: {full} is {value}"
-                shown = state.cite(node, "conf")
-                fix = assigned(full, 0)
-                return Finding(Code.ARP_DISABLED, node, full, message, fix, shown)
-    return None
-
-
-def _echo_ignored(scene: Scene) -> Finding | None:
-    node = scene.place.node
-    keys = {
-        "icmp": "net.ipv4.icmp_echo_ignore_all",
-        "icmp6": "net.ipv6.icmp.echo_ignore_all",
-    }
-    key = keys.get(scene.cell.probe.kind)
-    asked = key is not None and not scene.place.flow.is_reply
-    if not asked or scene.state.sysctl(node, str(key)) != "1":
-        return None
-    message = f"{node} answers no echo request: {key} is 1"
-    shown = scene.state.cite(node, "conf") or scene.state.cite(node, "sysctls")
-    return Finding(Code.L4_FILTERED, node, key, message, f"sysctl -w {key}=0", shown)
-
-
-def _mac(scene: Scene) -> Finding | None:
-    """Whether an end of the cell has another MAC address, or another endpoint has that of one."""
-    topology, lab, cell = scene.topology, scene.lab, scene.cell
-    shared = [end.name for end in topology.endpoints if topology.vlan(end.vlan).mode == "passthru"]
-    for node in (cell.dst, cell.src, *cell.expectation.via):
-        vlan = topology.endpoint_vlans.get(node)
-        if node in shared:
-            continue  # it has its parent's
-        name = topology.interface(node) or ""
-        link = scene.state.link(node, name) if vlan is not None else None
-        if link and link["mac"] != lab.mac(node):
-            return routing.wrong_mac(scene, node, name, link["mac"])
-        for other in lab.owners(lab.mac(node)):
-            own = topology.interface(other)
-            if lab.is_other(other, node) and own and other not in shared:
-                return routing.wrong_mac(scene, other, own, lab.mac(node))
-    return None
-
-
-def _twice(scene: Scene) -> Finding | None:
-    """Whether somebody else has an address of one of the cell's ends."""
-    topology, cell = scene.topology, scene.cell
-    for node, other in ((cell.dst, cell.src), (cell.src, cell.dst)):
-        address = address_of(topology, node, other)
-        found = routing.twice(scene.lab, address, node) if address else None
-        if found:
-            return found
-    return None
-
-
-def _proxied(scene: Scene) -> Finding | None:
-    """Whether somebody answers for others."""
-    for node in scene.state.nodes("conf"):
-        found = routing.proxy(scene.lab, node) if node != "switch" else None
-        if found:
-            return found
-    return None
-
-
-def _short_lived(scene: Scene) -> Finding | None:
-    """Whether the packet's time to live may have run out at the router."""
-    cell = scene.cell
-    return outcomes.ttl_of(scene.lab, (cell.src, cell.dst), cell.expectation.via)
-
-
-def _sent_back(scene: Scene) -> Finding | None:
-    """Whether a switch port must send frames back to where they came from, and does not."""
-    near, far = scene.place.near, scene.place.far
-    if not near or not far or (near.node, near.interface) != (far.node, far.interface):
-        return None
-    host = next(h for h in scene.topology.hosts if scene.topology.port(h.name) == far.interface)
-    link = scene.state.link("switch", far.interface)
-    if near.node != "switch" or not host.hairpin or link is None or link.get("hairpin") != 0:
-        return None
-    port = far.interface
-    message = f"the switch port {port} does not send frames back to {host.name} (hairpin)"
-    fix = f"ip link set {port} type bridge_slave hairpin on"
-    shown = scene.state.cite("switch", "links")
-    return Finding(Code.MACVLAN_PARENT_ISOLATION, "switch", port, message, fix, shown)
-
-
-def _no_queue(scene: Scene) -> Finding | None:
-    """Whether macvlan has no room for broadcasts: its queue is the longest of those of a parent."""
-    far = scene.place.far
-    queues = scene.state.reading(far.node, "macvlan") if far else None
-    if (
-        not far
-        or not queues
-        or far.interface != scene.topology.interface(far.node)
-        or far.direction != "in"
-    ):
-        return None
-    queue = next((one for one in queues if one["name"] == far.interface), None)
-    if queue is None or queue["queue"] is None or queue["queue"] >= USUAL_QUEUE:
-        return None
-    length = queue["queue"]
-    message = f"macvlan has room for {length} broadcasts that come in for {far.node}"
-    fix = f"ip link set {far.interface} type macvlan bcqueuelen {USUAL_QUEUE}"
-    shown = scene.state.cite(far.node, "macvlan")
-    subject = f"{far.interface} bcqueuelen {length}"
-    return Finding(Code.BROADCAST_LOST_TO_MACVLAN, far.node, subject, message, fix, shown)
-
-
-def _mode(scene: Scene) -> Finding | None:
-    """Whether siblings are in the mode that they must be in."""
-    topology = scene.lab.topology
-    cell = scene.cell
-    hosts = topology.endpoint_hosts
-    if hosts.get(cell.src) is None or hosts.get(cell.src) != hosts.get(cell.dst):
-        return None
-    for node in (cell.src, cell.dst):
-        expected = topology.vlan(topology.endpoint_vlans[node]).mode
-        name = topology.endpoint(node).interface
-        link = scene.state.link(node, name)
-        found = (link or {}).get("macvlan_mode")
-        if found and found != expected:
-            message = f"{node}'s {name} is in mode {found}, not {expected}"
-            fix = f"ip link set {name} type macvlan mode {expected}"
-            shown = scene.state.cite(node, "links")
-            return Finding(
-                Code.MACVLAN_MODE_ISOLATES, node, f"{name} mode {found}", message, fix, shown
-            )
-    return None
-
+from harness.diagnosis.scene import Checks
 
 _CONTAINERS = (
-    _container, (Code.ENGINE_DOWN, Code.CONTAINER_NOT_RUNNING, Code.NETWORK_MISSING),
+    questions.container, (Code.ENGINE_DOWN, Code.CONTAINER_NOT_RUNNING, Code.NETWORK_MISSING),
 )  # fmt: skip
 _ATTACHED = (
-    _attached,
+    questions.attached,
     (
         Code.ENDPOINT_DOWN, Code.SUBINTERFACE_MISSING, Code.PARENT_DOWN, Code.GATEWAY_DOWN,
         Code.VLAN_ID_MISMATCH, Code.TRUNK_DISCONNECTED,
     ),
 )  # fmt: skip
 _ADDRESS = (
-    _own_address,
+    questions.own_address,
     (
         Code.ENDPOINT_ADDRESS_MISSING, Code.GATEWAY_ADDRESS_MISSING, Code.PREFIX_LENGTH_WRONG,
         Code.ENDPOINT_ADDRESS_WRONG, Code.GATEWAY_ADDRESS_WRONG,
@@ -322,19 +34,19 @@ _NEIGHBOUR = (routing.neighbour, (Code.STALE_NEIGHBOUR, Code.DUPLICATE_ADDRESS,
                                   Code.DUPLICATE_MAC, Code.PROXY_ARP_LEAK))  # fmt: skip
 _FULL = (stack.exhausted, (Code.CONNTRACK_FULL, Code.NEIGHBOUR_OVERFLOW))
 
-_TWICE = (_twice, (Code.DUPLICATE_ADDRESS,))
-_MACS = (_mac, (Code.DUPLICATE_MAC,))
-_ARP = (_resolving, (Code.ARP_DISABLED,))
+_TWICE = (questions.twice, (Code.DUPLICATE_ADDRESS,))
+_MACS = (questions.mac, (Code.DUPLICATE_MAC,))
+_ARP = (questions.resolving, (Code.ARP_DISABLED,))
 _LARGE = (stack.too_large, (Code.MTU_MISMATCH,))
 _BELOW = (
-    _on_wire,
+    questions.on_wire,
     (
         Code.ARP_FILTERED, Code.NDP_FILTERED, Code.TRUNK_DROPS_VLAN, Code.PORT_SECURITY,
         Code.MULTICAST_LOST_TO_MACVLAN, Code.BRIDGE_NETFILTER,
     ),
 )  # fmt: skip
-_QUEUE = (_no_queue, (Code.BROADCAST_LOST_TO_MACVLAN,))
-_BACK = (_sent_back, (Code.MACVLAN_PARENT_ISOLATION,))
+_QUEUE = (questions.no_queue, (Code.BROADCAST_LOST_TO_MACVLAN,))
+_BACK = (questions.sent_back, (Code.MACVLAN_PARENT_ISOLATION,))
 _NO_PORT = (unsent.no_port, (Code.PROBE_NOT_SENT,))
 _NO_ROOM = (unsent.full_queue, (Code.PROBE_NOT_SENT,))
 _SHOT = (unsent.shot, (Code.OUTPUT_DROP,))
@@ -350,24 +62,25 @@ FIRST: dict[Kind, Checks] = {
 
 THEN: dict[Kind, Checks] = {
     Kind.SENDER: (
-        _NO_PORT, _ADDRESS, _TWICE, _MACS, (_route, _ROUTES),
-        (_output, (Code.OUTPUT_DROP, *_RULES)), _ARP, _NEIGHBOUR, _NO_ROOM, _SHOT,
+        _NO_PORT, _ADDRESS, _TWICE, _MACS, (questions.route, _ROUTES),
+        (questions.sent_out, (Code.OUTPUT_DROP, *_RULES)), _ARP, _NEIGHBOUR, _NO_ROOM, _SHOT,
         _BELOW, _LARGE, _FULL,
     ),
     Kind.WIRE: (
-        _MACS, _NEIGHBOUR, (_mode, (Code.MACVLAN_MODE_ISOLATES,)), _QUEUE, _LARGE, _BELOW, _BACK,
-        (_asked_address, _ADDRESS[1]), (traffic.selective, (Code.TRUNK_DROPS_VLAN,)), _TWICE, _FULL,
+        _MACS, _NEIGHBOUR, (questions.mode, (Code.MACVLAN_MODE_ISOLATES,)), _QUEUE, _LARGE,
+        _BELOW, _BACK, (questions.asked_address, _ADDRESS[1]),
+        (traffic.selective, (Code.TRUNK_DROPS_VLAN,)), _TWICE, _FULL,
     ),
     Kind.ROUTER: (
-        _NEIGHBOUR, _MACS, (_through, (*_FORWARDING, *_RULES)), _RETURNED, (_routed, _ROUTES),
-        _LARGE, (_short_lived, (Code.TTL_EXPIRED,)), _ARP, _BELOW, _TWICE, _FULL,
+        _NEIGHBOUR, _MACS, (questions.through, (*_FORWARDING, *_RULES)), _RETURNED,
+        (questions.routed, _ROUTES), _LARGE,
+        (questions.short_lived, (Code.TTL_EXPIRED,)), _ARP, _BELOW, _TWICE, _FULL,
     ),
     Kind.RECEIVER: (
-        _NEIGHBOUR, _MACS, _ARP, (_input, (Code.INPUT_DROP, *_RULES)), _RETURNED,
-        (_echo_ignored, (Code.L4_FILTERED,)), (_answer_route, _ROUTES),
-        (_answer_output, (Code.OUTPUT_DROP, *_RULES)), _NO_ROOM, _SHOT, _ATTACHED, _LARGE,
-        _BELOW, _TWICE,
-        (_proxied, (Code.PROXY_ARP_LEAK,)), _FULL,
+        _NEIGHBOUR, _MACS, _ARP, (questions.taken_in, (Code.INPUT_DROP, *_RULES)), _RETURNED,
+        (questions.echo_ignored, (Code.L4_FILTERED,)), (questions.answer_route, _ROUTES),
+        (questions.answer_output, (Code.OUTPUT_DROP, *_RULES)), _NO_ROOM, _SHOT, _ATTACHED, _LARGE,
+        _BELOW, _TWICE, (questions.proxied, (Code.PROXY_ARP_LEAK,)), _FULL,
     ),
 }  # fmt: skip
 """What is asked after that."""
