@@ -78,7 +78,13 @@ class Conductor:
         open_lab: Callable[[], Lab],
         cells: Iterable[Cell],
         stages: Sequence[Stage],
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
+        """`meanwhile` is carried out while the lab is built, whatever comes of it.
+
+        The judge's thread does it, which no signal interrupts: an import that Ctrl-C ends half-way
+        can leave Python's import lock held, and a worker waits for modules behind it.
+        """
         self.stages = tuple(stages)
         self._topology = topology
         self._cells = tuple(cells)
@@ -93,6 +99,7 @@ class Conductor:
         """What the run folder has of each sweep by its name: `routed`; `routed-2` for the second of
         a stage. The record is JSON, and without its frames, which the capture holds."""
         self._results: dict[Stage, Future[StageResult]] = {}
+        self._judge.submit(meanwhile)
         self.release(None)
 
     def release(self, stage: Stage | None) -> None:

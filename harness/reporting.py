@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import time
@@ -45,7 +46,8 @@ class Head:
 
 
 def prepare() -> None:
-    """Have ready what a report takes and no run decides: the page's templates, compiled."""
+    """Have ready what a report takes and no run decides: causes, and the page's templates."""
+    importlib.import_module("harness.diagnosis")
     skeleton.compile_ahead(render.TEMPLATES)
 
 

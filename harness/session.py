@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,10 +94,7 @@ class Session:
         return KINDS[self.head.backend]().engines(self.topology)
 
     def start(self, asks: Iterable[Ask]) -> None:
-        """Build the lab and sweep its first stage, in the background.
-
-        Whoever asks for a result waits; what takes time at the end is made ready meanwhile.
-        """
+        """Build the lab and sweep its first stage, in the background."""
         asks = list(asks)
         cells = {cell.id: cell for ask in asks for cell in ask.cells}
         self.asks_cells = bool(cells)
@@ -106,9 +102,9 @@ class Session:
         if stages:
             ordered = [stage for stage in Stage if stage in stages]
             self._before = Snapshot.take()
-            self._conductor = Conductor(self.topology, self._source.open, cells.values(), ordered)
-            importlib.import_module("harness.diagnosis")  # for cells that fail
-            reporting.prepare()
+            self._conductor = Conductor(
+                self.topology, self._source.open, cells.values(), ordered, reporting.prepare
+            )
 
     def release(self, ask: Ask) -> None:
         """Say that a test runs which does not need the lab itself: it may go on."""
