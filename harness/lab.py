@@ -32,7 +32,7 @@ EVERYWHERE = ("links", "addresses", "routes", "sysctls", "firewall")
 """What is read of every node before a sweep; neighbours are read at the end of each wave."""
 COUNTING = ("links", "firewall", "conntrack")
 """What is read of every host after a sweep too, because a sweep makes it count."""
-MOMENT_S = 0.01
+MOMENT_S = 0.006
 """How long a probe that was lost before is waited for when it is sent again to count it."""
 PINGS = ("icmp", "icmp6")
 """The probes that a route is read for."""

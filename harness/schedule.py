@@ -24,7 +24,7 @@ from harness.topology import Topology
 
 DEADLINE_S = 3.0
 """The longest wait for a reply that must come: three of the kernel's ARP retries (1 s each)."""
-QUIET_S = 0.15
+QUIET_S = 0.12
 """A lab in which nothing moved for so long is not going to answer. A healthy one never waits it."""
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"

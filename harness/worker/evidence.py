@@ -9,6 +9,7 @@ import shutil
 import socket
 import struct
 import sys
+from collections.abc import Sequence
 from typing import Any, Callable
 
 from harness.worker import (
@@ -85,24 +86,29 @@ def read(wanted: list[tuple[str, str]]) -> list[Reading]:
     The kind `route-get ADDRESS` asks the node for its route to an address, `route-get ADDRESS
     INTERFACE` for that out of one of its interfaces.
     """
-    found = []
     wanted = [one for one in wanted if namespaces.is_there(one[0])]
-    saves = firewall.saves([node for node, kind in wanted if kind == "firewall"])
-    for node, kind in wanted:
-        word, _, argument = kind.partition(" ")
-        if argument:
-            command = "ip route get " + argument.replace(" ", " oif ")
-            parsed, raw = _route_get(node, *argument.split())
-        elif word == "firewall":
-            command, (parsed, raw) = "iptables-save -c", _firewall(saves[node])
-        else:
-            command, reader = _READERS[word]
-            parsed, raw = reader(node)
-        if parsed is not None:
-            found.append(
-                {"node": node, "kind": kind, "command": command, "parsed": parsed, "raw": raw}
-            )
-    return found
+    begun = {
+        kind: begin([node for node, sought in wanted if sought == kind])
+        for kind, (_, begin) in _PRINTED.items()
+    }
+    said = {(node, kind): _read(node, kind) for node, kind in wanted if kind not in _PRINTED}
+    for kind, (command, _) in _PRINTED.items():
+        said.update({(node, kind): (command, text) for node, text in begun[kind]().items()})
+    return [
+        {"node": node, "kind": kind, "command": command, "parsed": parsed, "raw": raw}
+        for node, kind in wanted
+        for command, (parsed, raw) in (said[node, kind],)
+        if parsed is not None
+    ]
+
+
+def _read(node: str, kind: str) -> tuple[str, tuple[Any, str]]:
+    word, _, argument = kind.partition(" ")
+    if argument:
+        command = "ip route get " + argument.replace(" ", " oif ")
+        return command, _route_get(node, *argument.split())
+    command, reader = _READERS[word]
+    return command, reader(node)
 
 
 def versions() -> dict[str, str]:
@@ -251,6 +257,11 @@ def _bridge_fdb(node: str) -> tuple[Any, str]:
     return parsed, _raw(messages)
 
 
+def _firewalls(nodes: Sequence[str]) -> Callable[[], dict[str, tuple[Any, str]]]:
+    saves = firewall.saves(nodes)
+    return lambda: {node: _firewall(found) for node, found in saves().items()}
+
+
 def _firewall(found: list[dict[str, str]]) -> tuple[Any, str]:
     raw = "".join(f"# {save['backend']}-save -c\n{save['text']}" for save in found)
     rules = [
@@ -322,6 +333,12 @@ _READERS: dict[str, tuple[str, Callable[[str], tuple[Any, str]]]] = {
     **inquiry.READERS,
     "drops": ("bpftrace: tracepoint:skb:kfree_skb", drops.told),
 }
+
+_PRINTED: dict[str, tuple[str, Callable[..., Callable[[], dict[str, tuple[Any, str]]]]]] = {
+    "firewall": ("iptables-save -c", _firewalls),
+    "nftables": (inquiry.LIST, inquiry.rulesets),
+}
+"""What programs print: they run while all else is read."""
 
 KINDS = (*(one for one in _READERS if one not in {*inquiry.READERS, "drops"}), "firewall")
 """Every kind of reading but `route-get` and those that only a diagnosis needs."""

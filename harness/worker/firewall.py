@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Callable
 
 from harness.worker import namespaces, process
 
@@ -82,10 +82,11 @@ def present(node: str, program: str, table: str, lines: Sequence[str]) -> list[s
     return [line for line, argv in zip(lines, asked) if process.run(node, argv)["code"] == 0]
 
 
-def saves(nodes: Sequence[str]) -> dict[str, list[dict[str, str]]]:
+def saves(nodes: Sequence[str]) -> Callable[[], dict[str, list[dict[str, str]]]]:
     """What every backend in use on each node has, with counters: `{"backend", "text"}` each.
 
-    iptables-legacy is asked only where its tables are loaded: asking would load them.
+    Who calls what is returned waits for it. iptables-legacy is asked only where its tables are
+    loaded: asking would load them.
     """
     asked = [
         (node, name)
@@ -93,10 +94,14 @@ def saves(nodes: Sequence[str]) -> dict[str, list[dict[str, str]]]:
         for name in BACKENDS + (IPV6_BACKENDS if _has_ipv6(node) else ())
         if shutil.which(name) and (name.endswith("-nft") or _legacy_in_use(node, name))
     ]
-    texts = process.run_together([(node, [f"{name}-save", "--counters"]) for node, name in asked])
-    found: dict[str, list[dict[str, str]]] = {node: [] for node in nodes}
-    for (node, name), text in zip(asked, texts):
-        found[node].append({"backend": name, "text": text})
+    texts = process.start_together([(node, [f"{name}-save", "--counters"]) for node, name in asked])
+
+    def found() -> dict[str, list[dict[str, str]]]:
+        saved: dict[str, list[dict[str, str]]] = {node: [] for node in nodes}
+        for (node, name), (text, errors) in zip(asked, texts()):
+            saved[node].append({"backend": name, "text": text + errors})
+        return saved
+
     return found
 
 

@@ -12,6 +12,7 @@ import shutil
 import socket
 import struct
 import sys
+from collections.abc import Sequence
 from typing import Any, Callable
 
 from pyroute2.netlink.exceptions import NetlinkError
@@ -70,6 +71,8 @@ CLSACT = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
 """TC_H_CLSACT with its minors (<linux/pkt_sched.h>)."""
 PLAIN_QDISCS = ("noqueue", "clsact", "ingress", "pfifo_fast", "mq", "fq_codel", "fq")
 """What a healthy interface has, and what holds filters."""
+
+LIST = "nft --json --handle list ruleset"
 
 Parsed = tuple[Any, str]
 
@@ -157,15 +160,26 @@ def _said(path: str) -> Any:
         return None
 
 
-def _nftables(node: str) -> Parsed:
-    """All tables, as nft(8) prints them for programs; nothing is started where there are none."""
-    if not has_tables(node) or not shutil.which("nft"):
-        return [], ""
-    done = process.run(node, ["nft", "--json", "--handle", "list", "ruleset"])
+def rulesets(nodes: Sequence[str]) -> Callable[[], dict[str, Parsed]]:
+    """All tables of each node, as nft(8) prints them for programs; who calls it waits for them.
+
+    Nothing is started where there are none.
+    """
+    asked = [node for node in nodes if shutil.which("nft") and has_tables(node)]
+    texts = process.start_together([(node, LIST.split()) for node in asked])
+
+    def found() -> dict[str, Parsed]:
+        printed = dict(zip(asked, texts()))
+        return {node: _ruleset(*printed.get(node, ("", ""))) for node in nodes}
+
+    return found
+
+
+def _ruleset(text: str, errors: str) -> Parsed:
     try:
-        return json.loads(done["out"]).get("nftables", []), done["out"]
+        return (json.loads(text).get("nftables", []) if text else []), text or errors
     except ValueError:
-        return [], done["out"] + done["err"]
+        return [], text + errors
 
 
 def has_tables(node: str) -> bool:
@@ -286,7 +300,6 @@ READERS: dict[str, tuple[str, Callable[[str], Parsed]]] = {
     "tables": ("ip route show table all; ip -6 route show table all", _tables),
     "rules": ("ip rule show; ip -6 rule show", _rules),
     "conf": ("sysctl net.ipv4.conf net.ipv6.conf", _conf),
-    "nftables": ("nft --json --handle list ruleset", _nftables),
     "tc": ("tc qdisc show; tc filter show dev INTERFACE ingress", _traffic_control),
     "xfrm": ("ip xfrm policy show; ip xfrm policy getdefault", ipsec.policies),
     "macvlan": ("ip -details link show type macvlan", _macvlan),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Callable
 
 from harness.worker import namespaces
 
@@ -43,18 +43,20 @@ def run(node: str | None, argv: Sequence[str], stdin: str = "") -> dict[str, Any
     return {"code": done.returncode, "out": done.stdout, "err": done.stderr}
 
 
-def run_together(jobs: Sequence[tuple[str | None, Sequence[str]]]) -> list[str]:
-    """Run short commands on their nodes side by side; what each printed, errors included."""
+def start_together(
+    jobs: Sequence[tuple[str | None, Sequence[str]]],
+) -> Callable[[], list[tuple[str, str]]]:
+    """Start short commands on their nodes; who waits gets output and errors of each."""
     started = []
     for node, argv in jobs:
         with namespaces.entered(node):
             started.append(
                 subprocess.Popen(
                     list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT, encoding="utf-8", errors="backslashreplace",
+                    stderr=subprocess.PIPE, encoding="utf-8", errors="backslashreplace",
                 )
             )  # fmt: skip
-    return [child.communicate(timeout=DEADLINE_S)[0] for child in started]
+    return lambda: [child.communicate(timeout=DEADLINE_S) for child in started]
 
 
 def reap() -> None:

@@ -58,7 +58,7 @@ def test_cold_cells_are_a_wave_of_their_own() -> None:
     assert {probe["node"] for probe in waves[0]["probes"]} == {"gateway"}
     assert len(waves[0]["probes"]) == 4
     assert not [probe for probe in waves[1]["probes"] if probe["node"] == "gateway"]
-    assert {(wave["deadline"], wave["quiet"]) for wave in waves} == {(3.0, 0.15)}
+    assert {(wave["deadline"], wave["quiet"]) for wave in waves} == {(3.0, 0.12)}
 
 
 def test_a_whole_stage_needs_no_control_more() -> None:
