@@ -49,12 +49,13 @@ class Opened:
         assert found, selector
         return {key: float(value) for key, value in found.items()}  # type: ignore[arg-type]
 
-    def accessible(self) -> None:
-        """What axe finds of WCAG 2.2, levels A and AA: nothing."""
-        found = Axe().run(
-            self.page,
-            options={"resultTypes": ["violations"], "runOnly": {"type": "tag", "values": WCAG}},
-        )
+    def accessible(self, scheme: str = "light") -> None:
+        """What axe finds of WCAG 2.2, levels A and AA: nothing.
+
+        A page in dark colours differs from the same in light ones in nothing else.
+        """
+        only = {"type": "tag", "values": WCAG} if scheme == "light" else COLOURS
+        found = Axe().run(self.page, options={"resultTypes": ["violations"], "runOnly": only})
         said = [
             f"{one['id']}: {one['nodes'][0]['html']:.300} ({len(one['nodes'])})"
             for one in found.response["violations"]
@@ -63,6 +64,7 @@ class Opened:
 
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 Show = Callable[..., Opened]
 
 

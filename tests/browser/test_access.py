@@ -12,7 +12,7 @@ from tests.unit.pages import LOST
 @pytest.mark.parametrize("name", SOME)
 def test_axe_finds_nothing(show: Show, name: str, scheme: str) -> None:
     """Of WCAG 2, levels A and AA, with everything that a page opens with."""
-    show(name, color_scheme=scheme).accessible()
+    show(name, color_scheme=scheme).accessible(scheme)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -22,7 +22,7 @@ def test_axe_finds_nothing_of_what_is_opened_and_narrowed_down(show: Show, schem
     for name in ("bbox1", "routes"):
         seen.page.locator("#part-evidence ~ details summary:visible", has_text=name).first.click()
     seen.page.locator("#part-nodes summary").click()
-    seen.accessible()
+    seen.accessible(scheme)
 
 
 def test_axe_finds_nothing_without_scripts_of_ours(show: Show) -> None:
@@ -38,6 +38,14 @@ def test_axe_would_find_something(show: Show) -> None:
     seen.page.evaluate("document.body.append(document.createElement('img'))")
     with pytest.raises(AssertionError, match="image-alt"):
         seen.accessible()
+
+
+def test_axe_would_find_a_colour_that_is_too_dark(show: Show) -> None:
+    """The check of dark pages: text that is hardly lighter than what is behind it."""
+    seen = show("some-good", color_scheme="dark")
+    seen.page.evaluate("document.querySelector('h1').style.color = '#333'")
+    with pytest.raises(AssertionError, match="color-contrast"):
+        seen.accessible("dark")
 
 
 def test_all_is_reached_by_tab(show: Show) -> None:

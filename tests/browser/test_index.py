@@ -107,7 +107,7 @@ def test_nothing_is_loaded_run_or_blocked(visit: Show, written: dict[str, Path],
 @pytest.mark.parametrize("name", ["index", "diff"])
 def test_axe_finds_nothing(visit: Show, written: dict[str, Path], name: str, scheme: str) -> None:
     """Of WCAG 2, levels A and AA."""
-    visit(written[name], color_scheme=scheme).accessible()
+    visit(written[name], color_scheme=scheme).accessible(scheme)
 
 
 def test_printed_it_is_on_paper(visit: Show, written: dict[str, Path]) -> None:

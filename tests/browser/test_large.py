@@ -78,7 +78,7 @@ def test_axe_finds_nothing(visit: Show, file: Path, scheme: str) -> None:
     assert seen.page.locator("tr.drawn").is_visible()
     # Cells are as on any page (test_access.py), and axe would look at a thousand of them.
     seen.page.evaluate("document.querySelectorAll('.pair').forEach(each => each.remove())")
-    seen.accessible()
+    seen.accessible(scheme)
 
 
 def test_it_never_scrolls_sideways(visit: Show, file: Path) -> None:

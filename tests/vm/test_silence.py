@@ -20,7 +20,7 @@ from harness.machines.worker import MitogenWorker
 from harness.worker import calls
 
 STOP = ["sh", "-c", "kill -STOP $PPID; exec sleep 1000"]
-SILENT_S = 40
+SILENT_S = 20
 """The answer to a small question takes less, also where the machine is emulated and busy."""
 
 
