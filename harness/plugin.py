@@ -157,7 +157,8 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         asks = [selection.ask_of(item) for item in session.items]
         of_lab = [item for item in session.items if asks_of_lab(item)]
         config.stash[ONLY_LAB] = of_lab == session.items and not hasattr(config, "workerinput")
-        gc.freeze()  # what pytest collected stays to the end: to look through it again takes 0.1 s
+        if not gc.get_freeze_count():  # of several runs in one process the later ones may go
+            gc.freeze()  # what pytest collected stays to the end: looking through it takes 0.1 s
         state.start(ask for ask in asks if ask)
 
 

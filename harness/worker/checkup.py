@@ -22,7 +22,6 @@ from harness.worker import search
 
 ETHERTYPE = 0x88B5
 """Local experimental, IEEE 802: nothing on a host answers it."""
-"""Where programs are that the PATH of a login may not name."""
 DEADLINE_S = 5.0
 ETH_P_ALL, ETH_P_8021Q = 3, 0x8100
 SOL_PACKET = 263
