@@ -11,8 +11,10 @@ PURE := $(subst $(eval) ,$(comma),$(foreach module,asking beacon boot/* catalogu
 	faults/opinion faults/predict faults/table faults/tried flow forwarding frame/* hoststate judge kernel_log layer2 machines/ssh_errors marks matrix networks normal observe \
 	path pcapng pings plan plan_on_hosts record rehearsal/combination rehearsal/judgement \
 	rehearsal/result rehearsal/table rehearsal/text restored schedule sightings steps sysctls tenants unrouted verdict walk report/* report/html/* topology/*,harness/$(module).py))
-# A file of tests stays with one process, which has its labs to itself; the longest come first.
-SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
+# A file of tests stays with one process, which has its labs to itself; the longest come first
+# (tests/conftest.py). There are three processes for two cores, because tests wait for machines, too.
+PROCESSES := $(shell echo $$((($$(nproc 2>/dev/null || echo 1) * 3 + 1) / 2)))
+SPREAD := --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 USER_ID := $(shell id -u)
 
 # Building a lab needs root. Of the environment sudo keeps nothing but what the command line names.

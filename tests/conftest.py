@@ -19,6 +19,22 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_START", None)
 
 
+LONGEST = (
+    "vm/test_vm.py", "lab/test_8021q.py", "lab/test_cut_off.py", "lab/test_topologies.py",
+    "lab/test_shipped.py", "ssh/test_runs.py", "lab/test_docker_options.py",
+    "lab/test_lab_hosts.py", "lab/test_docker_8021q.py", "contract/test_machines.py",
+    "browser/test_large.py", "ssh/test_ssh.py", "lab/test_docker.py", "vm/test_silence.py",
+    "ssh/test_lab_hosts_page.py", "vm/test_limits.py",
+)  # fmt: skip
+"""Files of tests that take more than a minute: begun last, one of them would hold up the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, all others as they come."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get("/".join(item.path.parts[-2:]), len(places)))
+
+
 def pytest_sessionfinish() -> None:
     """What was measured is on the disk before xdist ends a worker that is slow to go."""
     measured = coverage.Coverage.current()

@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 
 from harness.flow import Stage
-from harness.report.html import cells, hops, overview, readings
+from harness.report.html import cells, hops, overview, readings, render, skeleton
 from harness.report.html.changes import Changes, Row
 from harness.report.html.cited import Citations
 from harness.report.html.drawing import draw
@@ -357,3 +357,13 @@ def test_what_changed_since_a_baseline() -> None:
     assert "The baseline is r1." in text
     assert '<td class="gone">pass, reached</td>' in text
     assert "baseline" not in html(pages.good(), TUTORIAL)
+
+
+def test_what_is_compiled_ahead_is_what_a_page_is_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No template is met first when a page is made, and none is compiled for nothing."""
+    own = skeleton._environment.__wrapped__()
+    monkeypatch.setattr(skeleton, "_environment", lambda: own)
+    skeleton.compile_ahead(render.TEMPLATES)
+    ahead = {name for _, name in own.cache or ()}
+    html(bad(), TUTORIAL)
+    assert {name for _, name in own.cache or ()} == ahead == set(render.TEMPLATES)
