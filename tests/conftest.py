@@ -13,7 +13,7 @@ import coverage
 import pytest
 
 from harness.testbed import Layout, Testbed
-from harness.worker import search
+from harness.worker.search import found
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_START", None)
@@ -64,11 +64,6 @@ def testbed(machines_are_here: None) -> Iterator[Testbed]:  # noqa: ARG001 - it 
     )
     with Testbed(layout) as bed:
         yield bed
-
-
-def found(program: str) -> str | None:
-    """Where a program is."""
-    return search.found(program)
 
 
 def old_python(version: str = "3.9") -> str | None:

@@ -24,7 +24,7 @@ def reached(lab: Lab, verdict: Verdict) -> Finding | None:
             found = routing.proxy(lab, node)
             if found:
                 return found
-    return _hairpin(lab, verdict) or _mode(lab, cell) or _forwarding(lab, cell)
+    return _hairpin(lab, verdict) or links.in_mode(lab, cell) or _forwarding(lab, cell)
 
 
 def _hairpin(lab: Lab, verdict: Verdict) -> Finding | None:
@@ -55,23 +55,6 @@ def _mirror(lab: Lab, host: str, port: str) -> Finding | None:
     message = f"a filter on the switch port {port} sends frames back to {host}: {text(one)}"
     shown = lab.state.cite("switch", "tc")
     return Finding(Code.MACVLAN_PARENT_ISOLATION, "switch", text(one), message, removal(one), shown)
-
-
-def _mode(lab: Lab, cell: Cell) -> Finding | None:
-    for node in (cell.src, cell.dst):
-        end = lab.endpoint(node)
-        name = end.interface if end else ""
-        link = lab.state.link(node, name) if end else None
-        expected = lab.topology.vlan(end.vlan).mode if end else ""
-        found = (link or {}).get("macvlan_mode")
-        if found and found != expected:
-            message = f"{node}'s {name} is in mode {found}, not {expected}"
-            fix = f"ip link set {name} type macvlan mode {expected}"
-            shown = lab.state.cite(node, "links")
-            return Finding(
-                Code.MACVLAN_MODE_ISOLATES, node, f"{name} mode {found}", message, fix, shown
-            )
-    return None
 
 
 def _forwarding(lab: Lab, cell: Cell) -> Finding | None:

@@ -7,6 +7,7 @@ from typing import Any
 from harness import walk
 from harness.causes import Code
 from harness.diagnosis.scene import Finding, Lab, ip_of
+from harness.flow import Cell
 from harness.topology import Address, Endpoint
 
 FORWARDING = 3
@@ -246,6 +247,24 @@ def addressed(lab: Lab, node: str, vlan: int, *, ipv6: bool) -> Finding | None:
     code = Code.ENDPOINT_ADDRESS_MISSING if end else Code.GATEWAY_ADDRESS_MISSING
     fix = f"ip address add {cidr} dev {name}{route}"
     return Finding(code, node, cidr, f"{node} has no address {cidr} on {name}", fix, shown)
+
+
+def in_mode(lab: Lab, cell: Cell) -> Finding | None:
+    """Whether the macvlan interfaces of a cell's ends are in the mode that they must be in."""
+    for node in (cell.src, cell.dst):
+        end = lab.endpoint(node)
+        link = lab.state.link(node, end.interface) if end else None
+        found = (link or {}).get("macvlan_mode")
+        expected = lab.topology.vlan(end.vlan).mode if end else ""
+        if end and found and found != expected:
+            name = end.interface
+            message = f"{node}'s {name} is in mode {found}, not {expected}"
+            fix = f"ip link set {name} type macvlan mode {expected}"
+            shown = lab.state.cite(node, "links")
+            return Finding(
+                Code.MACVLAN_MODE_ISOLATES, node, f"{name} mode {found}", message, fix, shown
+            )
+    return None
 
 
 def _default_again(lab: Lab, node: str) -> str:

@@ -282,21 +282,7 @@ def no_queue(scene: Scene) -> Finding | None:
 
 def mode(scene: Scene) -> Finding | None:
     """Whether siblings are in the mode that they must be in."""
-    topology = scene.lab.topology
-    cell = scene.cell
-    hosts = topology.endpoint_hosts
+    cell, hosts = scene.cell, scene.topology.endpoint_hosts
     if hosts.get(cell.src) is None or hosts.get(cell.src) != hosts.get(cell.dst):
         return None
-    for node in (cell.src, cell.dst):
-        expected = topology.vlan(topology.endpoint_vlans[node]).mode
-        name = topology.endpoint(node).interface
-        link = scene.state.link(node, name)
-        found = (link or {}).get("macvlan_mode")
-        if found and found != expected:
-            message = f"{node}'s {name} is in mode {found}, not {expected}"
-            fix = f"ip link set {name} type macvlan mode {expected}"
-            shown = scene.state.cite(node, "links")
-            return Finding(
-                Code.MACVLAN_MODE_ISOLATES, node, f"{name} mode {found}", message, fix, shown
-            )
-    return None
+    return links.in_mode(scene.lab, cell)

@@ -13,7 +13,7 @@ import pytest
 import harness
 from harness import doctor
 from harness.testbed import Testbed
-from tests.conftest import found
+from harness.worker.search import found
 from tests.lab.uml import script
 
 UNPACKED = Path(sys.prefix, "ifupdown", "sbin", "ifup")

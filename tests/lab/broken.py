@@ -19,7 +19,7 @@ from harness.machines import enter, registry
 from harness.report.folder import read_document
 from harness.session import Session
 from harness.topology import read
-from tests.conftest import found
+from harness.worker.search import found
 
 ROOT = Path(__file__).parents[2]
 REWRITE = (sys.executable, "-m", "harness.worker.retag")

@@ -17,7 +17,7 @@ import pytest
 from harness import doctor
 from harness.machines import enter, registry, rootless
 from harness.testbed import Testbed
-from tests.conftest import found
+from harness.worker.search import found
 from tests.lab import snapshot
 from tests.lab.hosts import Bench
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from harness import boot, topology
-from tests.conftest import found
+from harness.worker.search import found
 from tests.lab import uml
 from tests.lab.booting import ifup
 from tests.lab.hosts import ROOT

@@ -17,7 +17,7 @@ import pytest
 
 from harness.diff import compare
 from harness.report.folder import read_document
-from tests.conftest import found
+from harness.worker.search import found
 
 ROOT = Path(__file__).parents[2]
 RUNS = int(os.environ.get("RUNS", "1"))

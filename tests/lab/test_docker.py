@@ -19,7 +19,7 @@ import pytest
 
 from harness.errors import WorkerLost
 from harness.machines import control_groups
-from tests.conftest import found
+from harness.worker.search import found
 from tests.lab import snapshot
 
 ROOT = Path(__file__).parents[2]

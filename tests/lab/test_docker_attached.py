@@ -29,7 +29,7 @@ from harness.machines import registry
 from harness.matrix import matrix
 from harness.verdict import judge_record
 from harness.worker import engine
-from tests.conftest import found
+from harness.worker.search import found
 from tests.lab import snapshot
 
 ROOT = Path(__file__).parents[2]

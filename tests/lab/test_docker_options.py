@@ -21,7 +21,7 @@ from harness.endpoints.containers import image
 from harness.endpoints.reference import parse
 from harness.flow import L3_KINDS, Stage
 from harness.machines import enter, registry
-from tests.conftest import found
+from harness.worker.search import found
 from tests.lab.broken import ROOT, Cell, Mutant, Up, is_small, lab_of
 from tests.lab.test_docker import arguments, outcomes
 from tests.unit import registries

@@ -13,7 +13,7 @@ import docker
 import pytest
 
 from harness.machines import registry
-from tests.conftest import found
+from harness.worker.search import found
 
 ROOT = Path(__file__).parents[2]
 ALTERED = (

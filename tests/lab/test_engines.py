@@ -19,7 +19,7 @@ import pytest
 
 from harness import fetched
 from harness.machines import enter, registry
-from tests.conftest import found
+from harness.worker.search import found
 
 ROOT = Path(__file__).parents[2]
 KNOWN = fetched.known()

@@ -19,7 +19,7 @@ import docker
 import pytest
 
 from harness.endpoints.containers import image
-from tests.conftest import found
+from harness.worker.search import found
 from tests.lab import snapshot
 from tests.lab.broken import ROOT, lab_of, needs_engine, told
 from tests.lab.test_topologies import REPLIES, rule

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import found
+from harness.worker.search import found
 from tests.lab import snapshot
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from harness.testbed import MACHINES, Layout, Testbed
-from tests.conftest import found, old_python
+from harness.worker.search import found
+from tests.conftest import old_python
 
 TOPOLOGY = Path(__file__).parents[2] / "topologies" / "lab-hosts.yaml"
 Needs = dict[tuple[str, str], dict[str, Any]]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.testbed import MACHINES, Layout, Testbed
-from tests.conftest import found
+from harness.worker.search import found
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = CHECKOUT / "docs" / "lab-hosts.md"

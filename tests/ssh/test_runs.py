@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.testbed import Layout, Testbed
-from tests.conftest import found, old_python
+from harness.worker.search import found
+from tests.conftest import old_python
 from tests.lab import snapshot
 from tests.lab.hosts import SHIPPED, Bench
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.testbed import MACHINES, Layout, Testbed
-from tests.conftest import found
+from harness.worker.search import found
 from tests.lab import snapshot
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"

@@ -14,7 +14,7 @@ import pytest
 from harness import fetched, kernels
 from harness.machines.kernel import Kernel
 from harness.machines.vm import QEMU
-from tests.conftest import found
+from harness.worker.search import found
 from tests.lab import snapshot
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.machines.kernel import Kernel
-from tests.conftest import found
+from harness.worker.search import found
 from tests.vm.rehearsing import NIGHTLY
 from tests.vm.test_vm import cells, run
 
